@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! What a device type supplies: one [`Device`] for the daemon, one [`DeviceQueue`] for each
+//! started virtqueue.
+
+use crate::VirtioFeatures;
+use crate::ring::{Completions, Request};
+
+/// A virtio device: its features, its config space, and how its queues start.
+///
+/// One value serves every connection of the daemon, one after the other. The control thread and
+/// the queue threads share it, so what changes in it needs a lock or an atomic of its own.
+pub trait Device: Send + Sync + 'static {
+    /// What serves one virtqueue, on the thread that owns it.
+    type Queue: DeviceQueue;
+
+    /// The device's short name, lower case: `blk` names its queue threads `blk-q0`, `blk-q1`, ...
+    const NAME: &'static str;
+
+    /// The features of the device type (virtio 1.3, section 5, bits 0 to 23 and 50 to 63).
+    ///
+    /// The session adds those of the transport and the ring: VERSION_1, INDIRECT_DESC, EVENT_IDX.
+    fn features(&self) -> VirtioFeatures;
+
+    /// How many virtqueues a front end may start, at most: GET_QUEUE_NUM's answer.
+    fn num_queues(&self) -> u16;
+
+    /// The longest virtqueue that a front end may set, in descriptors: a power of two.
+    fn max_queue_size(&self) -> u16;
+
+    /// Copies the config space from `offset` (bytes) to `out`; beyond its end there are zeroes.
+    ///
+    /// Called on the control thread, for GET_CONFIG, at any time.
+    fn read_config(&self, offset: u32, out: &mut [u8]);
+
+    /// Takes what the driver wrote to the config space at `offset` (bytes): SET_CONFIG.
+    ///
+    /// Called on the control thread, at any time.
+    ///
+    /// # Errors
+    /// The field is read-only, or the value is not one that it can take.
+    fn write_config(&self, offset: u32, data: &[u8]) -> Result<(), ConfigRefused> {
+        Err(ConfigRefused { offset, len: data.len() })
+    }
+
+    /// Makes what serves the virtqueue `index` from now on, with the features that the driver
+    /// acked.
+    ///
+    /// Called on the thread that owns the queue, before its first request of a run. The value is
+    /// dropped on that thread when the queue has stopped and no request is in flight.
+    fn start_queue(&self, index: u16, acked: VirtioFeatures) -> Self::Queue;
+}
+
+/// What serves one started virtqueue. It lives on the thread that owns the queue.
+pub trait DeviceQueue {
+    /// What happens to requests while the front end has disabled the queue (SET_VRING_ENABLE 0).
+    const WHEN_DISABLED: WhenDisabled = WhenDisabled::Leave;
+
+    /// Takes one request: completes it through `done` now, or keeps it to do so later, from
+    /// [`DeviceQueue::poll`] or by [`Request::send_home`].
+    fn submit(&mut self, request: Request, done: &mut Completions<'_>);
+
+    /// Called once per round, after the last [`DeviceQueue::submit`]: completes what is ready.
+    fn poll(&mut self, done: &mut Completions<'_>) {
+        let _ = done;
+    }
+
+    /// Called when the queue drains: completes every request that waits for something which may
+    /// never come. What is being executed is left to complete by itself.
+    fn cancel(&mut self, done: &mut Completions<'_>) {
+        let _ = done;
+    }
+
+    /// Writes the device's error status into a request that nobody will serve, and returns the
+    /// number of bytes written to its device-writable part.
+    ///
+    /// Called for a request that was dropped without an answer: a bug of ours.
+    fn fail(request: &Request) -> u32;
+}
+
+/// The policy for a started but disabled virtqueue (vhost-user, "Ring states").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenDisabled {
+    /// Requests stay in the ring until the queue is enabled again: block and file system.
+    Leave,
+    /// Requests are taken and completed with length 0, without an effect: net transmit.
+    Discard,
+}
+
+/// The driver wrote to a part of the config space that does not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("config space takes no write of {len} bytes at offset {offset}")]
+pub struct ConfigRefused {
+    /// Where the write began, in bytes.
+    pub offset: u32,
+    /// Its length in bytes.
+    pub len: usize,
+}

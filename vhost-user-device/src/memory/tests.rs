@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+use super::*;
+
+const PAGE: u64 = 0x1000;
+
+fn span(guest: u64, pages: u64, user: u64) -> RegionSpan {
+    RegionSpan { guest, len: pages * PAGE, user, file_offset: 0 }
+}
+
+fn lengths(map: &MemoryMap, start: u64, len: u32) -> Result<Vec<usize>, OutsideMemory> {
+    let mut pieces = Vec::new();
+    map.pieces(start, len, &mut pieces)?;
+    Ok(pieces.iter().map(Piece::len).collect())
+}
+
+/// Two regions that touch in guest addresses, and one far away, given in no order.
+fn three_regions() -> MemoryMap {
+    MemoryMap::anonymous(&[
+        span(2 * PAGE, 1, 0x70_0000),
+        span(0x1_0000_0000, 1, 0x50_0000),
+        span(0, 2, 0x60_0000),
+    ])
+}
+
+#[test]
+fn pieces_within_a_region_is_one() {
+    assert_eq!(lengths(&three_regions(), 0x10, 0x20), Ok(vec![0x20]));
+    assert_eq!(lengths(&three_regions(), 0x1_0000_0000, 0x1000), Ok(vec![0x1000]));
+}
+
+#[test]
+fn pieces_across_touching_regions_are_split_at_the_border() {
+    assert_eq!(lengths(&three_regions(), 2 * PAGE - 8, 24), Ok(vec![8, 16]));
+}
+
+#[test]
+fn pieces_beyond_the_last_touching_region_is_refused() {
+    let start = 3 * PAGE - 4;
+    assert_eq!(lengths(&three_regions(), start, 4), Ok(vec![4]));
+    assert_eq!(lengths(&three_regions(), start, 5), Err(OutsideMemory { start, len: 5 }));
+}
+
+#[test]
+fn pieces_that_wrap_or_lie_nowhere_are_refused() {
+    for start in [u64::MAX - 3, 3 * PAGE, 0xffff_ffff, 0x1_0000_1000] {
+        assert_eq!(lengths(&three_regions(), start, 16), Err(OutsideMemory { start, len: 16 }));
+    }
+}
+
+#[test]
+fn piece_at_user_lies_in_one_region() {
+    let map = three_regions();
+    assert_eq!(map.piece_at_user(0x60_0000, 0x2000).map(|piece| piece.len()), Some(0x2000));
+    assert!(map.piece_at_user(0x60_0001, 0x2000).is_none());
+    assert!(map.piece_at_user(0x5f_ffff, 1).is_none());
+    assert!(map.piece_at_user(u64::MAX, 1).is_none());
+}
+
+#[test]
+fn overlapping_regions_are_refused_in_either_address_space() {
+    let map = three_regions();
+    let file = || tempfile_of(PAGE);
+    let same_guest = map.with(span(PAGE, 1, 0x1000), file()).expect_err("overlap");
+    assert_eq!(
+        same_guest.to_string(),
+        "memory region guest 0x1000 user 0x1000 + 0x1000 at file offset 0x0 \
+         overlaps guest 0x0 user 0x600000 + 0x2000 at file offset 0x0"
+    );
+    let same_user = map.with(span(0x10_0000, 1, 0x50_0800), file()).expect_err("overlap");
+    assert!(matches!(same_user, MemoryError::Overlap { .. }));
+}
+
+#[test]
+fn regions_that_wrap_are_empty_or_whose_file_is_too_short_are_refused() {
+    let refusal = |span: RegionSpan| {
+        let error = MemoryMap::default().with(span, tempfile_of(PAGE)).expect_err("refused");
+        std::error::Error::source(&error).expect("a cause").to_string()
+    };
+    assert_eq!(refusal(span(0, 2, 0)), "its file has 0x1000 bytes");
+    assert_eq!(refusal(span(0, 0, 0)), "its length is zero");
+    assert_eq!(refusal(span(u64::MAX - 1, 1, 0)), "its end is beyond the address space");
+    assert_eq!(refusal(span(0, 1, u64::MAX - 1)), "its end is beyond the address space");
+    let late = RegionSpan { file_offset: u64::MAX - 1, ..span(0, 1, 0) };
+    assert_eq!(refusal(late), "its end is beyond the address space");
+}
+
+#[test]
+fn removing_names_the_region_by_its_addresses() {
+    let map = three_regions();
+    let other_offset = RegionSpan { file_offset: 77, ..span(0, 2, 0x60_0000) };
+    let smaller = map.without(other_offset).expect("it is there");
+    assert_eq!(smaller.regions.len(), 2);
+    let error = smaller.without(other_offset).expect_err("it is gone");
+    assert!(error.to_string().ends_with("is not in the table"), "{error}");
+}
+
+#[test]
+fn a_slot_beyond_the_last_is_refused() {
+    let spans: Vec<_> = (0..MAX_MEM_SLOTS as u64)
+        .map(|slot| span(slot * PAGE, 1, 0x1000_0000 + slot * PAGE))
+        .collect();
+    let map = MemoryMap::anonymous(&spans);
+    let error = map.with(span(1 << 40, 1, 1 << 41), tempfile_of(PAGE)).expect_err("full");
+    assert_eq!(error.to_string(), "more than 509 memory regions");
+}
+
+#[cfg(not(miri))]
+fn tempfile_of(len: u64) -> File {
+    let file = crate::sys::memfd("test").expect("memfd");
+    file.set_len(len).expect("truncate");
+    file
+}
+
+#[cfg(miri)]
+fn tempfile_of(_len: u64) -> File {
+    File::open("/dev/null").expect("open")
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! Messages to the owner of a queue, and its acks.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::Setup;
+use crate::ring::Request;
+use crate::sys::Eventfd;
+
+/// What the owner of a queue is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Start at this available index. Acked.
+    Start { setup: Setup, next_avail: u16 },
+    /// Go on like this. Acked.
+    Update(Setup),
+    /// Take no more requests, wait for those in flight, stop. Acked with the index.
+    Stop,
+    /// A request was finished elsewhere.
+    Home { request: Request, written: u32 },
+    /// End the thread.
+    Quit,
+}
+
+/// The owner has done what it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ack {
+    /// Which queue.
+    pub(crate) queue: u16,
+    /// After [`Command::Stop`]: the next available index.
+    pub(crate) next_avail: u16,
+}
+
+/// The control thread's and the requests' end: tells the owner.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    sender: Sender<Command>,
+    wake: Arc<Eventfd>,
+}
+
+/// The owner's end.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    receiver: Receiver<Command>,
+    wake: Arc<Eventfd>,
+}
+
+impl Mailbox {
+    pub(crate) fn new() -> io::Result<(Self, Inbox)> {
+        let (sender, receiver) = channel();
+        let wake = Arc::new(Eventfd::new()?);
+        Ok((Self { sender, wake: Arc::clone(&wake) }, Inbox { receiver, wake }))
+    }
+
+    pub(crate) fn send(&self, command: Command) {
+        // The owner is gone only after it was told to quit; then nobody waits for an answer.
+        let _ = self.sender.send(command);
+        self.wake.signal();
+    }
+}
+
+impl Inbox {
+    /// The next command, if there is one.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<Command> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Readable when there may be a command.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+
+    /// The commands that are there have been seen, or will be by [`Self::next`].
+    pub(crate) fn clear(&self) {
+        self.wake.clear();
+    }
+}
+
+/// Where the requests of one queue belong.
+pub(crate) struct Home {
+    mailbox: Mailbox,
+    /// Answers a request that was dropped with the device's error status.
+    pub(crate) fail: fn(&Request) -> u32,
+}
+
+impl Home {
+    pub(crate) fn new(mailbox: Mailbox, fail: fn(&Request) -> u32) -> Self {
+        Self { mailbox, fail }
+    }
+
+    pub(crate) fn receive(&self, request: Request, written: u32) {
+        self.mailbox.send(Command::Home { request, written });
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Home").finish_non_exhaustive()
+    }
+}
+
+/// The control thread's end of the acks of all queues.
+#[derive(Debug)]
+pub(crate) struct Acks {
+    receiver: Receiver<Ack>,
+    wake: Arc<Eventfd>,
+}
+
+/// An owner's end of the acks.
+#[derive(Clone, Debug)]
+pub(crate) struct AckSender {
+    sender: Sender<Ack>,
+    wake: Arc<Eventfd>,
+}
+
+impl Acks {
+    pub(crate) fn new() -> io::Result<(Self, AckSender)> {
+        let (sender, receiver) = channel();
+        let wake = Arc::new(Eventfd::new()?);
+        Ok((Self { receiver, wake: Arc::clone(&wake) }, AckSender { sender, wake }))
+    }
+
+    /// Readable when there may be an ack.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+
+    /// The acks that have come.
+    pub(crate) fn take(&self) -> impl Iterator<Item = Ack> + '_ {
+        self.wake.clear();
+        self.receiver.try_iter()
+    }
+}
+
+impl AckSender {
+    pub(super) fn send(&self, ack: Ack) {
+        // The control thread is gone only when the process ends.
+        let _ = self.sender.send(ack);
+        self.wake.signal();
+    }
+}

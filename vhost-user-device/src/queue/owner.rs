@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! The loop of the thread that owns a queue.
+//!
+//! Each turn looks at the mailbox, then plays one round: take chains, at most as many as the ring
+//! has entries; submit them; collect completions; publish them, and call the driver if it wants
+//! that. When a round finds nothing and no kick can be missed any more, the thread sleeps.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::mailbox::{Ack, AckSender, Command, Home, Inbox, Mailbox};
+use super::setup::Setup;
+use crate::causes;
+use crate::device::{Device, DeviceQueue, WhenDisabled};
+use crate::limit::RateLimit;
+use crate::ring::{Ledger, Popped, RingBroken};
+use crate::sys::{self, Wait};
+
+/// Completed requests wait at most this long for the rest of their batch.
+const PUBLISH_AFTER: Duration = Duration::from_micros(50);
+
+/// How often a ring is looked at whose driver cannot kick.
+const LOOK_EVERY: Duration = Duration::from_micros(100);
+
+/// The owner of one virtqueue.
+#[derive(Debug)]
+pub(crate) struct Owner<D: Device> {
+    index: u16,
+    device: Arc<D>,
+    inbox: Inbox,
+    home: Arc<Home>,
+    acks: AckSender,
+    bad_chains: RateLimit,
+}
+
+/// A queue that was started and has not stopped yet.
+struct Running<Q> {
+    setup: Setup,
+    queue: Q,
+    ledger: Ledger,
+    /// The driver broke the ring: nothing more is taken from it.
+    broken: bool,
+    /// Stops as soon as nothing is in flight.
+    draining: bool,
+    /// The kick descriptor was hung up.
+    kick_dead: bool,
+}
+
+impl<D: Device> Owner<D> {
+    pub(crate) fn new(
+        index: u16,
+        device: Arc<D>,
+        (mailbox, inbox): (Mailbox, Inbox),
+        acks: AckSender,
+    ) -> Self {
+        let home = Arc::new(Home::new(mailbox, <D::Queue as DeviceQueue>::fail));
+        Self { index, device, inbox, home, acks, bad_chains: RateLimit::new() }
+    }
+
+    /// Serves the queue until it is told to quit.
+    pub(crate) fn run(self) {
+        let mut running = None;
+        loop {
+            while let Some(command) = self.inbox.next() {
+                if !self.obey(command, &mut running) {
+                    return;
+                }
+            }
+            let mut busy = false;
+            if let Some(run) = &mut running {
+                busy = self.round(run);
+                if run.draining && run.ledger.in_flight() == 0 {
+                    self.ack(run.ledger.next_avail());
+                    running = None;
+                }
+            }
+            if !busy {
+                self.wait(running.as_mut());
+            }
+        }
+    }
+
+    /// Does what it is told; `false` ends the thread.
+    fn obey(&self, command: Command, running: &mut Option<Running<D::Queue>>) -> bool {
+        match (command, running) {
+            (Command::Quit, _) => return false,
+            (Command::Start { setup, next_avail }, running) => {
+                let queue = self.device.start_queue(self.index, setup.features);
+                let ledger = Ledger::new(Arc::clone(&self.home), next_avail);
+                let run = running.insert(Running::new(setup, queue, ledger));
+                // Used elements that an earlier back end published without a call.
+                run.call();
+                self.ack(next_avail);
+            }
+            (Command::Update(setup), Some(run)) => {
+                run.install(setup);
+                self.ack(run.ledger.next_avail());
+            }
+            (Command::Stop, Some(run)) => {
+                run.draining = true;
+                run.queue.cancel(&mut run.ledger.completions());
+            }
+            (Command::Home { request, written }, Some(run)) => {
+                run.ledger.completions().complete(request, written);
+            }
+            // The control thread tells only started queues, and no request outlives its run.
+            (Command::Update(_) | Command::Stop, None) => self.ack(0),
+            (Command::Home { request, .. }, None) => drop(request),
+        }
+        true
+    }
+
+    fn ack(&self, next_avail: u16) {
+        self.acks.send(Ack { queue: self.index, next_avail });
+    }
+
+    /// Plays one round. Returns whether there may be more to do at once.
+    fn round(&self, run: &mut Running<D::Queue>) -> bool {
+        let mut more = false;
+        if run.takes() {
+            if let Some(ring) = run.ledger.ring() {
+                ring.disable_kicks();
+            }
+            more = self.take_chains(run);
+        }
+        run.queue.poll(&mut run.ledger.completions());
+        run.publish();
+        more || (run.takes() && run.ledger.ring().is_some_and(|ring| ring.enable_kicks()))
+    }
+
+    /// Takes at most a ring's worth of chains. Returns whether there may be more.
+    fn take_chains(&self, run: &mut Running<D::Queue>) -> bool {
+        let Some(budget) = run.ledger.ring().map(|ring| ring.size()) else { return false };
+        let mut unpublished_since = Instant::now();
+        for _ in 0..budget {
+            match run.ledger.pop(run.setup.rules) {
+                Ok(None) => return false,
+                Ok(Some(Popped::Request(request))) => run.submit(request),
+                Ok(Some(Popped::Bad { head, error })) => {
+                    if let Some(suppressed) = self.bad_chains.allow() {
+                        let cause = causes(&error);
+                        log::warn!(
+                            "queue {}: bad chain at head {head}: {cause} ({suppressed} more before)",
+                            self.index
+                        );
+                    }
+                }
+                Err(error) => {
+                    self.stop_broken(run, error);
+                    return false;
+                }
+            }
+            if unpublished_since.elapsed() >= PUBLISH_AFTER {
+                run.publish();
+                unpublished_since = Instant::now();
+            }
+        }
+        true
+    }
+
+    fn stop_broken(&self, run: &mut Running<D::Queue>, error: RingBroken) {
+        log::error!("queue {}: stopped, its driver broke the ring: {error}", self.index);
+        run.broken = true;
+        if let Some(err) = &run.setup.err {
+            // Nobody is left to tell if this fails.
+            let _ = sys::signal(err.as_fd());
+        }
+    }
+
+    /// Sleeps until there is a kick or a command.
+    fn wait(&self, running: Option<&mut Running<D::Queue>>) {
+        let taking = running.filter(|run| run.takes() && !run.ledger.is_paused());
+        let (kick, timeout) = match &taking {
+            None => (None, None),
+            Some(run) => match run.setup.kick.as_ref().filter(|_| !run.kick_dead) {
+                Some(kick) => (Some(Arc::clone(kick)), None),
+                None => (None, Some(LOOK_EVERY)),
+            },
+        };
+        let fds = [Some(self.inbox.fd()), kick.as_ref().map(|kick| kick.as_fd())];
+        match sys::wait_readable(fds, timeout) {
+            Ok([inbox, kicked]) => {
+                if inbox == Wait::Readable {
+                    self.inbox.clear();
+                }
+                match (kicked, taking, &kick) {
+                    // Nothing to read is no harm: the ring is looked at next.
+                    (Wait::Readable, _, Some(kick)) => drop(sys::drain(kick.as_fd())),
+                    (Wait::Dead, Some(run), _) => run.kick_dead = true,
+                    _ => {}
+                }
+            }
+            // Out of memory, at worst; the ring is looked at in any case.
+            Err(error) => log::error!("queue {}: wait for a kick: {error}", self.index),
+        }
+    }
+}
+
+impl<Q: DeviceQueue> Running<Q> {
+    fn new(setup: Setup, queue: Q, mut ledger: Ledger) -> Self {
+        let event_idx = setup.event_idx();
+        ledger.install(setup.ring.clone(), event_idx);
+        Self { setup, queue, ledger, broken: false, draining: false, kick_dead: false }
+    }
+
+    fn install(&mut self, setup: Setup) {
+        self.ledger.install(setup.ring.clone(), setup.event_idx());
+        self.setup = setup;
+        self.kick_dead = false;
+    }
+
+    /// Whether chains are taken from the ring just now.
+    fn takes(&self) -> bool {
+        let enabled = self.setup.enabled || Q::WHEN_DISABLED == WhenDisabled::Discard;
+        enabled && !self.broken && !self.draining
+    }
+
+    fn submit(&mut self, request: crate::Request) {
+        let mut done = self.ledger.completions();
+        if self.setup.enabled {
+            self.queue.submit(request, &mut done);
+        } else {
+            done.complete(request, 0);
+        }
+    }
+
+    /// Shows the driver what is complete, and calls it if it wants that.
+    fn publish(&mut self) {
+        if self.ledger.ring().is_some_and(|ring| ring.publish()) {
+            self.call();
+        }
+    }
+
+    fn call(&self) {
+        if let Some(call) = &self.setup.call {
+            // A full pipe or counter is a signal that the driver has yet to see.
+            let _ = sys::signal(call.as_fd());
+        }
+    }
+}

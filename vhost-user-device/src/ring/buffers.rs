@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! One half of a descriptor chain: a list of pieces of guest memory.
+
+use std::ops::Range;
+
+use super::guest::{GuestSlice, Piece};
+use crate::memory::{MemoryMap, OutsideMemory};
+
+/// The device-readable or the device-writable part of a request: bytes in guest memory, in one
+/// piece or in several. The driver may change them at any time.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    pieces: Vec<Piece>,
+    len: usize,
+}
+
+/// Bytes were asked for that a part of a request does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("bytes {offset} + {len} are beyond the {have} of the buffers")]
+pub struct OutOfRange {
+    /// Where the access began.
+    pub offset: usize,
+    /// Its length in bytes.
+    pub len: usize,
+    /// How many bytes there are.
+    pub have: usize,
+}
+
+/// Storage for [`Buffers::slices`], to be used again and again.
+#[derive(Debug, Default)]
+pub struct Scratch(Vec<GuestSlice<'static>>);
+
+impl Buffers {
+    /// The length of all pieces together, in bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies bytes `offset..offset + out.len()` out.
+    ///
+    /// # Errors
+    /// There are fewer bytes; then `out` is as it was.
+    #[inline]
+    pub fn read(&self, offset: usize, mut out: &mut [u8]) -> Result<(), OutOfRange> {
+        for piece in self.parts(self.checked(offset, out.len())?) {
+            let (now, later) = out.split_at_mut(piece.len().min(out.len()));
+            piece.read(now);
+            out = later;
+        }
+        Ok(())
+    }
+
+    /// Copies `data` to bytes `offset..offset + data.len()`.
+    ///
+    /// # Errors
+    /// There are fewer bytes; then nothing was written.
+    #[inline]
+    pub fn write(&self, offset: usize, mut data: &[u8]) -> Result<(), OutOfRange> {
+        for piece in self.parts(self.checked(offset, data.len())?) {
+            let (now, later) = data.split_at(piece.len().min(data.len()));
+            piece.write(now);
+            data = later;
+        }
+        Ok(())
+    }
+
+    /// The guest memory that holds the bytes of `range`, in order, for `preadv` and its kin.
+    /// What of the range is beyond the end is left out.
+    pub fn slices<'s>(
+        &'s self,
+        range: Range<usize>,
+        scratch: &'s mut Scratch,
+    ) -> &'s [GuestSlice<'s>] {
+        scratch.0.clear();
+        scratch.0.extend(self.parts(range).map(GuestSlice::of));
+        &scratch.0
+    }
+
+    /// Appends `len` bytes of guest memory from the guest address `start` on.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        memory: &MemoryMap,
+        start: u64,
+        len: u32,
+    ) -> Result<(), OutsideMemory> {
+        memory.pieces(start, len, &mut self.pieces)?;
+        self.len += len as usize;
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.pieces.clear();
+        self.len = 0;
+    }
+
+    fn checked(&self, offset: usize, len: usize) -> Result<Range<usize>, OutOfRange> {
+        match offset.checked_add(len) {
+            Some(end) if end <= self.len => Ok(offset..end),
+            _ => Err(OutOfRange { offset, len, have: self.len }),
+        }
+    }
+
+    /// The parts of the pieces that hold the bytes of `range`, none of them empty.
+    fn parts(&self, range: Range<usize>) -> impl Iterator<Item = Piece> + '_ {
+        let mut skip = range.start;
+        let mut left = range.end.saturating_sub(range.start);
+        self.pieces
+            .iter()
+            .map_while(move |piece| {
+                if left == 0 {
+                    return None;
+                }
+                let part = piece.part(skip, left);
+                skip -= skip.min(piece.len());
+                left -= part.len();
+                Some(part)
+            })
+            .filter(|part| part.len() != 0)
+    }
+}

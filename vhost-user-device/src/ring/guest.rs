@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! Every access to guest memory that the data plane makes: the one file of this room with
+//! `unsafe` in it.
+//!
+//! The driver may change any byte at any time. Nothing here makes a reference to guest memory:
+//! words of the ring are atomics, everything else is copied out or in once.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
+
+use super::shared::{Descriptor, SharedRing};
+use crate::memory::MemoryMap;
+
+/// A piece of guest memory in our address space, laid out as `struct iovec`.
+///
+/// Whoever keeps a piece keeps the [`MemoryMap`] it came from beside it. That is the obligation
+/// on which every access below rests, and the reason why pieces do not leave the crate: outside
+/// they are [`GuestSlice`]s, which borrow the request that holds the map.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Piece(libc::iovec);
+
+// SAFETY: a piece is an address and a length; what may be done with it does not depend on the
+// thread, as guest memory is shared with other processes to begin with.
+unsafe impl Send for Piece {}
+
+// SAFETY: as above; and `&Piece` only copies the address and the length.
+unsafe impl Sync for Piece {}
+
+impl Piece {
+    #[inline]
+    pub(crate) fn new(start: *mut u8, len: usize) -> Self {
+        Self(libc::iovec { iov_base: start.cast(), iov_len: len })
+    }
+
+    #[inline]
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.0.iov_base.cast()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.iov_len
+    }
+
+    /// The piece without its first `skip` bytes, cut to at most `len`.
+    #[inline]
+    pub(crate) fn part(&self, skip: usize, len: usize) -> Self {
+        let skip = skip.min(self.len());
+        Self::new(self.start().wrapping_add(skip), len.min(self.len() - skip))
+    }
+
+    /// Copies the first `out.len()` bytes of the piece, which has as many.
+    #[inline]
+    pub(crate) fn read(&self, out: &mut [u8]) {
+        let len = out.len().min(self.len());
+        // SAFETY: the piece's bytes are mapped (see `Piece`), `out` is ours, so they don't
+        // overlap; a torn value is as good as any other that the driver could have written.
+        unsafe { ptr::copy_nonoverlapping(self.start(), out.as_mut_ptr(), len) };
+    }
+
+    /// Copies `data` to the start of the piece, which has room for it.
+    #[inline]
+    pub(crate) fn write(&self, data: &[u8]) {
+        let len = data.len().min(self.len());
+        // SAFETY: the piece's bytes are mapped and writable (see `Piece`), `data` is ours.
+        unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.start(), len) };
+    }
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}+{:#x}", self.start(), self.len())
+    }
+}
+
+/// A piece of a request's guest memory, laid out as `struct iovec`, for a system call that reads
+/// from it or writes to it. It is mapped, readable and writable as long as it lives; the driver
+/// may change its bytes at any time, so there are never `&[u8]` of it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct GuestSlice<'r> {
+    piece: Piece,
+    request: PhantomData<&'r ()>,
+}
+
+impl GuestSlice<'_> {
+    /// The slice of this piece; whoever hands it out shortens its life to the request's.
+    #[inline]
+    pub(super) fn of(piece: Piece) -> Self {
+        Self { piece, request: PhantomData }
+    }
+
+    /// Where it begins in our address space.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.piece.start()
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.piece.len()
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for GuestSlice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.piece.fmt(f)
+    }
+}
+
+/// A split ring in guest memory: three pointers with their size, immutable, and the map that
+/// keeps them valid.
+#[derive(Clone)]
+pub(crate) struct GuestRing {
+    descriptors: *mut u8,
+    avail: *mut u8,
+    used: *mut u8,
+    size: u16,
+    memory: Arc<MemoryMap>,
+}
+
+// SAFETY: the pointers lead to shared guest memory that `memory` keeps mapped, and every access
+// through them is atomic or a copy; no thread is special.
+unsafe impl Send for GuestRing {}
+
+/// Where the three parts of a ring are: user addresses, as SET_VRING_ADDR says them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RingAddresses {
+    pub(crate) descriptors: u64,
+    pub(crate) avail: u64,
+    pub(crate) used: u64,
+}
+
+impl RingAddresses {
+    /// Whether each part begins where virtio 1.3, section 2.7 wants it.
+    pub(crate) fn are_aligned(&self) -> bool {
+        self.descriptors.is_multiple_of(16)
+            && self.avail.is_multiple_of(2)
+            && self.used.is_multiple_of(4)
+    }
+}
+
+/// Byte offsets in the two rings (virtio 1.3, sections 2.7.6 and 2.7.8).
+const FLAGS: usize = 0;
+const IDX: usize = 2;
+const RING: usize = 4;
+
+impl GuestRing {
+    /// The ring of `size` descriptors (a power of two, at most 32768) at these addresses, or
+    /// `None` if they do not translate just now or are not aligned.
+    pub(crate) fn new(
+        memory: &Arc<MemoryMap>,
+        addresses: RingAddresses,
+        size: u16,
+    ) -> Option<Self> {
+        if !size.is_power_of_two() {
+            return None;
+        }
+        let entries = usize::from(size);
+        let part = |start, len, alignment| {
+            let start = memory.piece_at_user(start, len)?.start();
+            start.addr().is_multiple_of(alignment).then_some(start)
+        };
+        Some(Self {
+            descriptors: part(addresses.descriptors, entries * Descriptor::SIZE, 1)?,
+            // flags, idx, ring, used_event.
+            avail: part(addresses.avail, RING + 2 * entries + 2, 2)?,
+            // flags, idx, ring, avail_event.
+            used: part(addresses.used, RING + 8 * entries + 2, 4)?,
+            size,
+            memory: Arc::clone(memory),
+        })
+    }
+
+    /// The table that the ring's descriptors point into.
+    pub(crate) fn memory(&self) -> &Arc<MemoryMap> {
+        &self.memory
+    }
+
+    fn avail_word(&self, offset: usize) -> &AtomicU16 {
+        let word = self.avail.wrapping_add(offset).cast();
+        // SAFETY: `new` translated the whole of the ring and saw to it that it is aligned, and
+        // offsets come from this file: below RING + 2 * size + 2. `memory` keeps it mapped.
+        unsafe { AtomicU16::from_ptr(word) }
+    }
+
+    fn used_word(&self, offset: usize) -> &AtomicU16 {
+        let word = self.used.wrapping_add(offset).cast();
+        // SAFETY: as in `avail_word`; offsets are below RING + 8 * size + 2.
+        unsafe { AtomicU16::from_ptr(word) }
+    }
+
+    fn used_field(&self, offset: usize) -> &AtomicU32 {
+        let field = self.used.wrapping_add(offset).cast();
+        // SAFETY: as in `used_word`; the ring is aligned to 4, and so are the offsets.
+        unsafe { AtomicU32::from_ptr(field) }
+    }
+
+    /// `slot` as an index that is below the size, whatever it was.
+    fn entry(&self, slot: u16) -> usize {
+        usize::from(slot & (self.size - 1))
+    }
+}
+
+impl SharedRing for GuestRing {
+    #[inline]
+    fn size(&self) -> u16 {
+        self.size
+    }
+
+    #[inline]
+    fn avail_idx(&self) -> u16 {
+        u16::from_le(self.avail_word(IDX).load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn avail_flags(&self) -> u16 {
+        u16::from_le(self.avail_word(FLAGS).load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn avail_entry(&self, slot: u16) -> u16 {
+        u16::from_le(self.avail_word(RING + 2 * self.entry(slot)).load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn used_event(&self) -> u16 {
+        let offset = RING + 2 * usize::from(self.size);
+        u16::from_le(self.avail_word(offset).load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn used_idx(&self) -> u16 {
+        u16::from_le(self.used_word(IDX).load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn set_used_element(&self, slot: u16, head: u16, written: u32) {
+        let offset = RING + 8 * self.entry(slot);
+        self.used_field(offset).store(u32::from(head).to_le(), Ordering::Relaxed);
+        self.used_field(offset + 4).store(written.to_le(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn set_used_idx(&self, index: u16) {
+        self.used_word(IDX).store(index.to_le(), Ordering::Release);
+    }
+
+    #[inline]
+    fn set_used_flags(&self, flags: u16) {
+        self.used_word(FLAGS).store(flags.to_le(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn set_avail_event(&self, index: u16) {
+        let offset = RING + 8 * usize::from(self.size);
+        self.used_word(offset).store(index.to_le(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline]
+    fn descriptor(&self, slot: u16) -> Descriptor {
+        let start = self.descriptors.wrapping_add(Descriptor::SIZE * self.entry(slot));
+        let mut bytes = [0; Descriptor::SIZE];
+        Piece::new(start, Descriptor::SIZE).read(&mut bytes);
+        Descriptor::from_bytes(bytes)
+    }
+}
+
+impl fmt::Debug for GuestRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuestRing").field("size", &self.size).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! Virtqueues in guest memory, device side (virtio 1.3, section 2.7).
+//!
+//! `shared.rs` names the words that driver and device share, `split.rs` is the protocol on them,
+//! `chain.rs` makes two lists of `buffers.rs` from a head, `request.rs` is the token that must
+//! come back, `ledger.rs` keeps them together; `guest.rs` alone touches guest memory.
+
+mod buffers;
+mod chain;
+#[expect(unsafe_code, reason = "guest memory has no references, only addresses")]
+mod guest;
+mod ledger;
+mod request;
+mod shared;
+mod split;
+
+pub(crate) use chain::ChainRules;
+pub(crate) use guest::{GuestRing, Piece, RingAddresses};
+pub(crate) use ledger::{Ledger, Popped};
+pub(crate) use split::RingBroken;
+
+pub use buffers::{Buffers, OutOfRange, Scratch};
+pub use guest::GuestSlice;
+pub use ledger::Completions;
+pub use request::Request;

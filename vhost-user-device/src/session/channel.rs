@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! The socket of a connection: whole messages in, replies out, never waiting for either.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use super::message::{Header, HeaderError, MAX_PAYLOAD};
+use crate::sys;
+
+/// A whole message as it came.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    pub(super) header: Header,
+    pub(super) payload: Vec<u8>,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
+/// Why no more messages can be exchanged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChannelError {
+    #[error("the front end closed the connection")]
+    HungUp,
+    #[error("the front end closed the connection within a message")]
+    HungUpInMessage,
+    #[error("receive a message")]
+    Receive(#[source] io::Error),
+    #[error("send a reply")]
+    Send(#[source] io::Error),
+    #[error("{0}")]
+    Header(HeaderError),
+    #[error("a message came with more descriptors than can be taken")]
+    TooManyDescriptors,
+}
+
+/// The socket with the message that is being received and the replies that are yet to be sent.
+#[derive(Debug)]
+pub(super) struct Channel {
+    socket: UnixStream,
+    /// What has come of the message: at most its header, then at most its payload.
+    received: Vec<u8>,
+    fds: Vec<OwnedFd>,
+    unsent: VecDeque<u8>,
+}
+
+impl Channel {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self { socket, received: Vec::new(), fds: Vec::new(), unsent: VecDeque::new() }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The next whole message, or `None` if it is not all there yet.
+    pub(super) fn receive(&mut self) -> Result<Option<Envelope>, ChannelError> {
+        // No byte of the next message may be taken, for its descriptors would come with it.
+        let Some(header) = self.fill(Header::SIZE)?.and_then(|bytes| bytes.first_chunk().copied())
+        else {
+            return Ok(None);
+        };
+        let header = Header::parse(header).map_err(ChannelError::Header)?;
+        if self.fill(Header::SIZE + header.payload)?.is_none() {
+            return Ok(None);
+        }
+        let payload = self.received.split_off(Header::SIZE);
+        self.received.clear();
+        Ok(Some(Envelope { header, payload, fds: std::mem::take(&mut self.fds) }))
+    }
+
+    /// Receives until the message has `len` bytes; `None` if they are not all there yet.
+    fn fill(&mut self, len: usize) -> Result<Option<&[u8]>, ChannelError> {
+        let mut buffer = [0; Header::SIZE + MAX_PAYLOAD];
+        while self.received.len() < len {
+            let Some(into) = buffer.get_mut(..len - self.received.len()) else { break };
+            let received = match sys::receive(self.socket.as_fd(), into, &mut self.fds) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ChannelError::Receive(error)),
+            };
+            if received.truncated {
+                return Err(ChannelError::TooManyDescriptors);
+            }
+            if received.len == 0 {
+                let between = self.received.is_empty();
+                let error =
+                    if between { ChannelError::HungUp } else { ChannelError::HungUpInMessage };
+                return Err(error);
+            }
+            self.received.extend(into.iter().take(received.len));
+        }
+        Ok(Some(&self.received))
+    }
+
+    /// Sends a reply, or as much of it as fits; the rest goes with [`Self::flush`].
+    pub(super) fn reply(&mut self, bytes: &[u8]) -> Result<(), ChannelError> {
+        self.unsent.extend(bytes);
+        self.flush()
+    }
+
+    /// Sends what is yet to be sent, as far as it fits.
+    pub(super) fn flush(&mut self) -> Result<(), ChannelError> {
+        while !self.unsent.is_empty() {
+            match sys::send(self.socket.as_fd(), self.unsent.make_contiguous()) {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ChannelError::Send(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether replies are yet to be sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! Bytes and descriptors over a Unix socket, without waiting.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use super::checked_len;
+
+/// The most descriptors in one message: what the `vhost` crate and libvhost-user stay below, too.
+const MAX_FDS: usize = 32;
+
+/// Room for the control message of [`MAX_FDS`] descriptors, aligned as the kernel wants it.
+#[repr(C)]
+union Control {
+    header: libc::cmsghdr,
+    bytes: [u8; size_of::<libc::cmsghdr>() + MAX_FDS * size_of::<RawFd>()],
+}
+
+/// What [`receive`] brought.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// How many bytes; zero means that the other side hung up.
+    pub(crate) len: usize,
+    /// Whether descriptors were lost, because there were more than can be taken.
+    pub(crate) truncated: bool,
+}
+
+/// Receives up to `into.len()` bytes and the descriptors that come with them.
+///
+/// Errors with `WouldBlock` if there is nothing yet.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    into: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<Received> {
+    let mut bytes = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    // SAFETY: all of these are plain data, for which zeroes are valid.
+    let mut control: Control = unsafe { zeroed() };
+    // SAFETY: as above.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &raw mut bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: `message` names `into` and `control` with their lengths; both outlive the call.
+    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    let len = checked_len(received)?;
+    take_descriptors(&message, fds);
+    Ok(Received { len, truncated: message.msg_flags & libc::MSG_CTRUNC != 0 })
+}
+
+/// Takes over the descriptors in the control messages of a received message.
+fn take_descriptors(message: &libc::msghdr, fds: &mut Vec<OwnedFd>) {
+    // SAFETY: recvmsg has filled in the message, and its control buffer is still there.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !header.is_null() {
+        // SAFETY: the macros return null or a whole header within the control buffer.
+        let libc::cmsghdr { cmsg_level, cmsg_type, cmsg_len } = unsafe { *header };
+        if (cmsg_level, cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: the header is whole, so its data begins right behind it.
+            let data = unsafe { libc::CMSG_DATA(header) };
+            let count = cmsg_len.saturating_sub(data.addr() - header.addr()) / size_of::<RawFd>();
+            for index in 0..count {
+                // SAFETY: the kernel wrote `count` descriptors there, perhaps unaligned.
+                let fd = unsafe { data.cast::<RawFd>().wrapping_add(index).read_unaligned() };
+                // SAFETY: the kernel made the descriptor for us with this message.
+                fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+        // SAFETY: as for CMSG_FIRSTHDR.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+}
+
+/// Sends bytes, as many as fit at once. Errors with `WouldBlock` if none do. A front end that has
+/// gone is an error, not a signal.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `bytes` are readable for their length.
+    checked_len(unsafe {
+        libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags)
+    })
+}
