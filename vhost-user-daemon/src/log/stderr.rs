@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! The log on standard error: for people, or for journald, which wants the priority in front
+//! (sd-daemon(3)) and knows the program's name.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use log::Level;
+
+use super::escaped;
+
+#[derive(Debug)]
+pub(super) struct Stderr {
+    name: &'static str,
+    journal: bool,
+}
+
+impl Stderr {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            journal: is_journal(io::stderr(), std::env::var_os("JOURNAL_STREAM").as_deref()),
+        }
+    }
+
+    pub(super) fn message(&self, level: Level, text: &str) {
+        write(&self.message_line(level, text));
+    }
+
+    pub(super) fn last_words(&self, text: &str) {
+        write(&self.last_line(text));
+    }
+
+    fn message_line(&self, level: Level, text: &str) -> String {
+        let (priority, word) = match level {
+            Level::Error => (3, "error"),
+            Level::Warn => (4, "warning"),
+            Level::Info => (6, "info"),
+            Level::Debug => (7, "debug"),
+            Level::Trace => (7, "trace"),
+        };
+        match self.journal {
+            true => format!("<{priority}>{}\n", escaped(text)),
+            false => format!("{}: {word}: {}\n", self.name, escaped(text)),
+        }
+    }
+
+    fn last_line(&self, text: &str) -> String {
+        match self.journal {
+            true => self.message_line(Level::Error, text),
+            false => format!("{}: {}\n", self.name, escaped(text)),
+        }
+    }
+}
+
+/// A line that cannot be written is lost: there is nobody left to tell.
+fn write(line: &str) {
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Whether journald reads `stream`: then it is the one whose device and inode JOURNAL_STREAM has
+/// as `device:inode`.
+fn is_journal(stream: impl AsFd, variable: Option<&OsStr>) -> bool {
+    let Some(variable) = variable else {
+        return false;
+    };
+    let metadata = stream
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|descriptor| File::from(descriptor).metadata());
+    metadata.is_ok_and(|metadata| {
+        variable == OsStr::new(&format!("{}:{}", metadata.dev(), metadata.ino()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Stderr = Stderr { name: "vhost-user-blk", journal: false };
+    const JOURNAL: Stderr = Stderr { name: "vhost-user-blk", journal: true };
+
+    #[test]
+    fn line_for_people_has_name_and_level() {
+        assert_eq!(PLAIN.message_line(Level::Warn, "odd"), "vhost-user-blk: warning: odd\n");
+        assert_eq!(PLAIN.message_line(Level::Info, "new"), "vhost-user-blk: info: new\n");
+    }
+
+    #[test]
+    fn line_for_the_journal_has_the_syslog_priority() {
+        let priorities = [
+            (Level::Error, "<3>text\n"),
+            (Level::Warn, "<4>text\n"),
+            (Level::Info, "<6>text\n"),
+            (Level::Debug, "<7>text\n"),
+            (Level::Trace, "<7>text\n"),
+        ];
+        for (level, line) in priorities {
+            assert_eq!(JOURNAL.message_line(level, "text"), line);
+        }
+    }
+
+    #[test]
+    fn line_of_a_text_with_a_newline_stays_one_line() {
+        assert_eq!(JOURNAL.message_line(Level::Info, "a\n<0>b"), "<6>a\\n<0>b\n");
+    }
+
+    #[test]
+    fn last_line_is_the_chain_after_the_name() {
+        assert_eq!(PLAIN.last_line("a: b: c"), "vhost-user-blk: a: b: c\n");
+        assert_eq!(JOURNAL.last_line("a: b: c"), "<3>a: b: c\n");
+    }
+
+    #[test]
+    fn stream_that_the_variable_names_is_the_journal() {
+        let file = tempfile::tempfile().unwrap();
+        let metadata = file.metadata().unwrap();
+        let named = format!("{}:{}", metadata.dev(), metadata.ino());
+        assert!(is_journal(&file, Some(OsStr::new(&named))));
+    }
+
+    #[test]
+    fn stream_that_the_variable_does_not_name_is_not_the_journal() {
+        let file = tempfile::tempfile().unwrap();
+        let metadata = file.metadata().unwrap();
+        let other = format!("{}:{}", metadata.dev(), metadata.ino() + 1);
+        assert!(!is_journal(&file, Some(OsStr::new(&other))));
+        assert!(!is_journal(&file, Some(OsStr::new("garbage"))));
+        assert!(!is_journal(&file, None));
+    }
+}

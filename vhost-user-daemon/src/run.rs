@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! The stages of a daemon's life, in their order.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use vhost_user_device::{Backend, Device};
+
+use crate::args::CommonArgs;
+use crate::capabilities::{self, Capabilities};
+use crate::config::{ListenAt, ProcessConfig, SocketPath, SocketSource};
+use crate::daemonize::{self, DaemonizeError, Readiness, Side};
+use crate::entry::Entry;
+use crate::exit::{self, Failure};
+use crate::listener::{self, ListenError};
+use crate::notify;
+use crate::pid_file::PidFile;
+use crate::serve::{Control, Served};
+use crate::signals::Stop;
+use crate::socket::{self, InheritError, Socket};
+
+/// What tells one daemon from another.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Its name, in front of what it says: `vhost-user-blk`.
+    pub name: &'static str,
+    /// What `--print-capabilities` prints.
+    pub capabilities: Capabilities,
+}
+
+/// Lives a daemon's life: parses the command line, has the device opened by `open`, and serves it
+/// until the end. What it returns is for `main` to return.
+///
+/// `open` turns what was typed into a device. Its errors are the operator's to repair: they go to
+/// standard error as a chain of causes, and the exit code is 2. It must not start threads; those of
+/// a device belong to its queues, which start later.
+///
+/// Exit codes: 0 for an end that was asked for, 1 for a failure at run time, 2 for what the operator
+/// got wrong, which never leaves a socket behind.
+pub fn run<A, D, E>(program: &Program, open: impl FnOnce(A) -> Result<D, E>) -> ExitCode
+where
+    A: clap::Parser + AsRef<CommonArgs>,
+    D: Device,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    if capabilities::asked(std::env::args_os()) {
+        return print(program);
+    }
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help goes to standard output, the rest to standard error; if that is closed, nobody
+            // is there to be told.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(Failure::OF_THE_OPERATOR)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let mut life = Life::default();
+    let served = life.live(program.name, args, open);
+    life.end(program.name, served)
+}
+
+fn print(program: &Program) -> ExitCode {
+    match writeln!(io::stdout(), "{}", program.capabilities) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::at_run_time(error).report(program.name),
+    }
+}
+
+/// What has to be seen to at the end, however it comes.
+#[derive(Debug, Default)]
+struct Life {
+    socket: Option<Entry>,
+    pid_file: Option<PidFile>,
+    readiness: Option<Readiness>,
+}
+
+/// The socket, before anything was opened.
+enum Awaited {
+    Inherited(Socket),
+    ToBeMade(ListenAt),
+    ToBeConnected(SocketPath),
+}
+
+impl Life {
+    /// From the parsed arguments to the end. Everything that the operator can get wrong fails
+    /// before the socket appears.
+    fn live<A, D, E>(
+        &mut self,
+        name: &'static str,
+        args: A,
+        open: impl FnOnce(A) -> Result<D, E>,
+    ) -> Result<Served, Failure>
+    where
+        A: AsRef<CommonArgs>,
+        D: Device,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let config = ProcessConfig::try_from(args.as_ref().clone());
+        let ProcessConfig { socket, log, pid_file, daemonize } =
+            config.map_err(Failure::of_the_operator)?;
+        // Before a descriptor of our own can get the number of an inherited one.
+        let awaited = adopt(socket).map_err(Failure::of_the_operator)?;
+        crate::log::init(name, log).map_err(Failure::of_the_operator)?;
+        let device = open(args).map_err(Failure::of_the_operator)?;
+
+        // From here on a signal ends us in order, so that no file stays behind.
+        let stop = Stop::on_signals().map_err(Failure::at_run_time)?;
+        if let Some(path) = pid_file {
+            self.pid_file = Some(PidFile::lock(&path).map_err(Failure::of_the_operator)?);
+        }
+        let socket = self.make(awaited).map_err(Failure::of_the_operator)?;
+        if daemonize {
+            self.go_to_background(&stop, log.syslog).map_err(Failure::at_run_time)?;
+        }
+
+        let control = Control::new(stop).map_err(Failure::at_run_time)?;
+        let mut backend = self.start(device)?;
+        let served = control.serve(socket, &mut backend).map_err(Failure::at_run_time);
+        if let Ok(Served::InPart) = served {
+            // Dropping it would wait for what is in flight.
+            std::mem::forget(backend);
+        }
+        served
+    }
+
+    fn make(&mut self, awaited: Awaited) -> Result<Socket, ListenError> {
+        match awaited {
+            Awaited::Inherited(socket) => Ok(socket),
+            Awaited::ToBeConnected(path) => Ok(Socket::Connecting(path)),
+            Awaited::ToBeMade(at) => {
+                let (listener, entry) = listener::bind(&at, self.pid_file.is_some())?;
+                self.socket = Some(entry);
+                Ok(Socket::Listening(listener))
+            }
+        }
+    }
+
+    /// Returns in the process that goes on, and in the other one only if there is none.
+    fn go_to_background(&mut self, stop: &Stop, syslog: bool) -> Result<(), DaemonizeError> {
+        match daemonize::fork()? {
+            Side::Parent(verdict) => {
+                if let Err(error) = stop.release() {
+                    log::debug!("let signals through while waiting: {error}");
+                }
+                exit::now(verdict.wait()?)
+            }
+            Side::Stillborn(readiness, error) => {
+                self.readiness = Some(readiness);
+                Err(error)
+            }
+            Side::Child(readiness) => {
+                self.readiness = Some(readiness);
+                if !syslog && !daemonize::stderr_is_a_file() {
+                    log::warn!(
+                        "the log ends here: in the background it needs --syslog, or standard error \
+                         in a file"
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts the queue threads and says so to all who wait for it. The process id is final here.
+    fn start<D: Device>(&mut self, device: D) -> Result<Backend<D>, Failure> {
+        if let Some(pid_file) = &self.pid_file {
+            pid_file.write(std::process::id()).map_err(Failure::at_run_time)?;
+        }
+        let backend = Backend::start(Arc::new(device)).map_err(Failure::at_run_time)?;
+        notify::ready();
+        if let Some(readiness) = &mut self.readiness {
+            readiness.ready().map_err(Failure::at_run_time)?;
+        }
+        self.readiness = None;
+        Ok(backend)
+    }
+
+    /// Removes what we left in the file system, in the order in which the next one of us needs it
+    /// gone, and says how it went.
+    fn end(self, name: &'static str, served: Result<Served, Failure>) -> ExitCode {
+        let Self { socket, pid_file, readiness } = self;
+        if let Some(socket) = socket {
+            socket.remove();
+        }
+        if let Some(pid_file) = pid_file {
+            pid_file.remove();
+        }
+        match served {
+            Ok(Served::ToTheEnd) => ExitCode::SUCCESS,
+            Ok(Served::InPart) => exit::now(Failure::AT_RUN_TIME),
+            Err(failure) => {
+                let code = failure.report(name);
+                if let Some(readiness) = readiness {
+                    readiness.failed(&failure);
+                }
+                code
+            }
+        }
+    }
+}
+
+fn adopt(source: SocketSource) -> Result<Awaited, InheritError> {
+    Ok(match source {
+        SocketSource::Fd(fd) => Awaited::Inherited(socket::inherited(fd)?),
+        SocketSource::Activation => Awaited::Inherited(socket::activated()?),
+        SocketSource::Listen(at) => Awaited::ToBeMade(at),
+        SocketSource::Connect(path) => Awaited::ToBeConnected(path),
+    })
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! What belongs to the process as a whole: groups, file mode mask, inherited descriptors.
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use super::checked;
+
+/// The number of the group called `name`, or `None` if there is no such group.
+///
+/// # Errors
+/// Those of getgrnam_r(3): the group database could not be read.
+pub(crate) fn group_id(name: &CStr) -> io::Result<Option<libc::gid_t>> {
+    const LONGEST_ENTRY: usize = 1 << 20;
+    let mut strings: Vec<libc::c_char> = vec![0; 1024];
+    loop {
+        let mut group = MaybeUninit::<libc::group>::uninit();
+        let mut found: *mut libc::group = ptr::null_mut();
+        // SAFETY: `name` ends with a NUL; `group`, `strings` (with its own length) and `found` are
+        // ours to write, and all of them live until the entry has been read below.
+        let error = unsafe {
+            libc::getgrnam_r(
+                name.as_ptr(),
+                group.as_mut_ptr(),
+                strings.as_mut_ptr(),
+                strings.len(),
+                &mut found,
+            )
+        };
+        match error {
+            0 if found.is_null() => return Ok(None),
+            0 => {
+                // SAFETY: no error and an entry found, so getgrnam_r has filled `group`.
+                return Ok(Some(unsafe { group.assume_init() }.gr_gid));
+            }
+            libc::ERANGE if strings.len() < LONGEST_ENTRY => {
+                strings.resize(strings.len() * 2, 0);
+            }
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// The bits that files made by this process do not get. To be called before there are threads,
+/// since it can be read only by setting it.
+pub(crate) fn file_mode_mask() -> libc::mode_t {
+    // SAFETY: umask(2) takes any value and cannot fail.
+    let mask = unsafe { libc::umask(0o077) };
+    // SAFETY: as above; it puts back what was there.
+    unsafe { libc::umask(mask) };
+    mask
+}
+
+/// Takes over a descriptor that whoever started this process left open for it, and keeps it from
+/// being inherited any further.
+///
+/// To be called once per number, and before this process has opened anything itself: only then is
+/// the number surely an inherited one.
+///
+/// # Errors
+/// EBADF: no descriptor with that number is open.
+pub(crate) fn adopt_inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD changes a flag of the descriptor table and touches no memory.
+    checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: the descriptor is open, as fcntl has just shown, and by the condition above nobody
+    // else in this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The numbers of the descriptors that a service manager passed (sd_listen_fds(3)); they are no
+/// longer announced in the environment afterwards. To be called before there are threads.
+///
+/// # Errors
+/// LISTEN_PID or LISTEN_FDS is no number, or a descriptor that they announce is not open.
+pub(crate) fn take_listen_fds() -> io::Result<Vec<RawFd>> {
+    // SAFETY: the environment is changed while this process has a single thread, by the condition
+    // above, so nobody reads it at the same time.
+    Ok(unsafe { sd_notify::listen_fds_and_unset_env() }?.collect())
+}
+
+/// Makes the descriptor number `target` (0, 1 or 2) mean what `source` means.
+///
+/// # Errors
+/// Those of dup2(2).
+pub(crate) fn replace_standard_stream(source: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
+    debug_assert!((0..=2).contains(&target), "{target} is no standard stream");
+    // SAFETY: dup2 touches no memory, and the standard streams are used by number alone, so no
+    // owner of `target` is surprised.
+    checked(unsafe { libc::dup2(source.as_raw_fd(), target) })?;
+    Ok(())
+}
+
+/// A new epoll descriptor, closed on exec.
+///
+/// # Errors
+/// Those of epoll_create1(2).
+pub(crate) fn epoll() -> io::Result<OwnedFd> {
+    let fd = epoll::create(true)?;
+    // SAFETY: the kernel has just handed out this descriptor, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
