@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! The `vhost-user-blk` daemon: options to configuration to device; `vhost-user-daemon` does the
+//! rest.
+
+use std::process::ExitCode;
+
+use vhost_user_blk::{Args, Blk, Config};
+use vhost_user_daemon::{Capabilities, Program};
+
+const PROGRAM: Program = Program {
+    name: "vhost-user-blk",
+    capabilities: Capabilities { device_type: "block", features: &["read-only", "blk-file"] },
+};
+
+fn main() -> ExitCode {
+    vhost_user_daemon::run(&PROGRAM, |args: Args| -> anyhow::Result<Blk> {
+        let config = Config::try_from(args)?;
+        Ok(Blk::open(&config)?)
+    })
+}
