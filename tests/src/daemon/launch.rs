@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! What a daemon is started with.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::log::Log;
+use super::running::{Daemon, Exit, Process};
+use crate::deadline::Deadline;
+use crate::image::Image;
+
+/// Passes the descriptor that is the shell's standard input on as number 3.
+const HAND_OVER: &str = r#"exec 3<&0 0</dev/null; exec "$0" "$@""#;
+/// The same, as a service manager does it for a service with a socket (sd_listen_fds).
+const ACTIVATE: &str = r#"exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@""#;
+
+/// A daemon that is about to start, with a folder of its own for its socket.
+#[derive(Debug)]
+#[must_use = "a daemon runs when it is started"]
+pub struct Launch {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: TempDir,
+    socket: Option<PathBuf>,
+    handed: Option<(OwnedFd, &'static str)>,
+}
+
+/// A daemon that ran until it ended by itself.
+#[derive(Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub exit: Exit,
+    /// All that it wrote to standard output.
+    pub stdout: String,
+    /// All that it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Launch {
+    /// The program `program`, on a socket in a folder of its own.
+    pub fn of(program: PathBuf) -> Self {
+        let folder = TempDir::with_prefix("daemon-").expect("make a folder for the daemon");
+        let socket = Some(folder.path().join("socket"));
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        Self { program, arguments, environment, folder, socket, handed: None }
+    }
+
+    /// Serves `image`: `--blk-file`.
+    pub fn image(self, image: &Image) -> Self {
+        self.arg("--blk-file").arg(image.path())
+    }
+
+    /// One argument more.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<A: Into<OsString>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        arguments.into_iter().fold(self, Self::arg)
+    }
+
+    /// One environment variable more.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Without `--socket-path`.
+    pub fn no_socket(mut self) -> Self {
+        self.socket = None;
+        self
+    }
+
+    /// With a socket, listening or connected, instead of a path: `--fd 3`.
+    pub fn handed(self, socket: impl Into<OwnedFd>) -> Self {
+        self.passed(socket).args(["--fd", "3"])
+    }
+
+    /// With `descriptor` open as number 3, and no path.
+    pub fn passed(mut self, descriptor: impl Into<OwnedFd>) -> Self {
+        self.handed = Some((descriptor.into(), HAND_OVER));
+        self.no_socket()
+    }
+
+    /// With a listening socket, as a service manager hands it over: LISTEN_FDS.
+    pub fn activated(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.handed = Some((socket.into(), ACTIVATE));
+        self.no_socket()
+    }
+
+    /// The folder that is the daemon's alone, and goes with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the daemon and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it ends before that, or doesn't say so: READY=1 to NOTIFY_SOCKET.
+    #[track_caller]
+    pub fn start(self) -> Daemon {
+        let notify = self.folder.path().join("notify");
+        let ready = UnixDatagram::bind(&notify).expect("bind the socket for READY=1");
+        let daemon = self.env("NOTIFY_SOCKET", notify).spawn();
+        let fds = [ready.as_fd(), daemon.process().ended_fd()];
+        let mut word = [0; 256];
+        match Deadline::new().first_readable(&fds) {
+            Some(0) => {
+                let len = ready.recv(&mut word).expect("receive READY=1");
+                let word = String::from_utf8_lossy(&word[..len]);
+                assert!(word.lines().any(|line| line == "READY=1"), "{word:?}, not READY=1");
+            }
+            Some(_) => panic!("the daemon ended: {:?}: {}", daemon.wait(), daemon.log().whole()),
+            None => panic!("the daemon does not say READY=1"),
+        }
+        daemon
+    }
+
+    /// Starts the daemon and waits until it ends.
+    #[track_caller]
+    pub fn run(self) -> Ran {
+        let daemon = self.spawn();
+        let exit = daemon.wait();
+        Ran { exit, stdout: daemon.output().whole(), stderr: daemon.log().whole() }
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn spawn(self) -> Daemon {
+        let mut command = match &self.handed {
+            None => Command::new(&self.program),
+            Some((_, script)) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(script).arg(&self.program);
+                shell
+            }
+        };
+        if let Some(socket) = &self.socket {
+            command.arg("--socket-path").arg(socket);
+        }
+        command.args(&self.arguments);
+        // What this process was told by a service manager is not for the daemon.
+        for name in ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "JOURNAL_STREAM"] {
+            command.env_remove(name);
+        }
+        command.envs(self.environment);
+        let stdin = self.handed.map_or_else(Stdio::null, |(socket, _)| socket.into());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("run {}: {e}", self.program.display()));
+        let output = Log::of(child.stdout.take().expect("the daemon's standard output"));
+        let log = Log::of(child.stderr.take().expect("the daemon's standard error"));
+        Daemon::new(Process::child(child), output, log, self.folder, self.socket)
+    }
+}

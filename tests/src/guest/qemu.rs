@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! QEMU as the front end, with a stock kernel as the guest.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::running::{LIFETIME, Processes};
+use super::setup::{self, Found};
+use super::{Accel, Attached, Boot, Guest, Watch};
+
+/// A QEMU program for x86-64 guests.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    program: PathBuf,
+    /// Where it was unpacked, if it is not installed.
+    unpacked: Option<PathBuf>,
+    version: String,
+}
+
+impl Qemu {
+    /// The QEMU that is installed.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn installed() -> Result<Self> {
+        Self::at(setup::system_program("qemu-system-x86_64"), None)
+    }
+
+    /// A newer QEMU, which the set-up unpacked from the distribution's backports.
+    ///
+    /// # Errors
+    /// The set-up has not run.
+    pub fn from_backports() -> Result<Found<Self>> {
+        setup::found("qemu-backports", || {
+            let root = setup::dir().join("qemu-backports");
+            Self::at(root.join("usr/bin/qemu-system-x86_64"), Some(root))
+        })
+    }
+
+    /// The version, such as `7.2.22`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Starts a guest of two processors and 256 MiB, with `disk` as its /dev/vda.
+    ///
+    /// # Errors
+    /// QEMU can't be started. What it complains about later is on the guest's console.
+    pub fn start(&self, boot: &Boot, accel: Accel, disk: &Attached, watch: Watch) -> Result<Guest> {
+        Guest::start(self.command(boot, accel, disk), Processes::One, watch, LIFETIME)
+    }
+
+    /// The command that [`Qemu::start`] starts.
+    pub fn command(&self, boot: &Boot, accel: Accel, disk: &Attached) -> Command {
+        let mut command = self.machine(boot, accel, "");
+        command.arg("-chardev");
+        command.arg(format!("socket,id=disk,path={}", disk.socket.display()));
+        command.arg("-device");
+        command.arg(format!("vhost-user-blk-pci,chardev=disk,num-queues={}", disk.queues));
+        command
+    }
+
+    /// Starts a guest that only boots its kernel and ends.
+    pub(super) fn probe(&self, boot: &Boot, accel: Accel, lifetime: Duration) -> Result<Guest> {
+        let machine = self.machine(boot, accel, "probe");
+        Guest::start(machine, Processes::One, Watch::Record, lifetime)
+    }
+
+    fn at(program: PathBuf, unpacked: Option<PathBuf>) -> Result<Self> {
+        let mut qemu = Self { program, unpacked, version: String::new() };
+        let said = setup::output_of(qemu.plain().arg("--version"))?;
+        let version = said.split_whitespace().skip_while(|word| *word != "version").nth(1);
+        qemu.version = version.with_context(|| format!("find a version in {said:?}"))?.to_owned();
+        Ok(qemu)
+    }
+
+    /// The program, so that it finds its libraries and firmware.
+    fn plain(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(root) = &self.unpacked {
+            command.env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"));
+            for data in ["usr/share/qemu", "usr/share/seabios"] {
+                command.arg("-L").arg(root.join(data));
+            }
+        }
+        command
+    }
+
+    fn machine(&self, boot: &Boot, accel: Accel, kernel_argument: &str) -> Command {
+        let mut command = self.plain();
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-machine", "q35,memory-backend=memory", "-smp", "2", "-m", "256M"]);
+        command.args(["-object", "memory-backend-memfd,id=memory,size=256M,share=on"]);
+        command.args(accel.arguments()).args(["-serial", "stdio"]);
+        command.arg("-kernel").arg(boot.kernel().image());
+        command.arg("-initrd").arg(boot.initramfs());
+        // A guest that panics must end, not wait for its deadline.
+        let common = "console=ttyS0 quiet panic=-1 mitigations=off";
+        command.arg("-append").arg(format!("{common} {kernel_argument}").trim_end());
+        command
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! User-Mode Linux: a kernel that is a program, with a vhost-user front end of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::running::{LIFETIME, Processes};
+use super::setup::{self, Found};
+use super::{Attached, Boot, Guest, Kernel, Watch};
+
+/// Where the distribution keeps the modules.
+const MODULES: &str = "/usr/lib/uml/modules";
+
+/// The program User-Mode Linux.
+#[derive(Clone, Debug)]
+pub struct Uml {
+    kernel: Kernel,
+}
+
+impl Uml {
+    /// The one that is installed.
+    ///
+    /// # Errors
+    /// There is none although the distribution has it: the set-up has not run.
+    pub fn installed() -> Result<Found<Self>> {
+        setup::found("user-mode-linux", || {
+            let kernel = Kernel::user_mode(program()?, modules()?)?;
+            Ok(Self { kernel })
+        })
+    }
+
+    /// The kernel that it is.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Starts a guest of one processor and 256 MiB, with `disk` as its /dev/vda. It has one
+    /// request queue, whatever `disk` says: its driver knows no more. `dir` is for its own files.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start(&self, boot: &Boot, disk: &Attached, dir: &Path, watch: Watch) -> Result<Guest> {
+        let mut command = Command::new(self.kernel.image());
+        command.args(["mem=256M", "quiet", "panic=1", "con=null", "con0=fd:0,fd:1", "ssl=null"]);
+        command.arg(format!("initrd={}", boot.initramfs().display()));
+        command.arg(format!("uml_dir={}", dir.display()));
+        // A block device (2), as the first of the platform devices.
+        command.arg(format!("virtio_uml.device={}:2:1", disk.socket.display()));
+        // Its memory is a file, which it puts on a tmpfs by itself if nobody knows better.
+        for name in ["TMPDIR", "TMP", "TEMP"] {
+            command.env_remove(name);
+        }
+        Guest::start(command, Processes::Group, watch, LIFETIME)
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    let program = setup::system_program("linux.uml");
+    fs::metadata(&program)
+        .with_context(|| format!("find {}, of the package user-mode-linux", program.display()))?;
+    Ok(program)
+}
+
+/// The directory below [`MODULES`] that is named after the release.
+fn modules() -> Result<PathBuf> {
+    let entries = fs::read_dir(MODULES).with_context(|| format!("list {MODULES}"))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.max().with_context(|| format!("find a kernel release in {MODULES}"))
+}

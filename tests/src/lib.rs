@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! The vocabulary of the black-box tests: a vhost-user front end, a driver and the built daemons.
+//!
+//! A test starts a real binary on a socket of its own, plays front end and driver against it, and
+//! looks at what comes back: replies, the used ring, the image, the log, the exit code.
+//!
+//! ```no_run
+//! use vhost_user_tests::prelude::*;
+//!
+//! let image = Image::of_sectors(8);
+//! let daemon = Daemon::blk().image(&image).start();
+//! let mut frontend = Frontend::connect(&daemon).negotiate(VERSION_1 | FLUSH);
+//! let mut disk = frontend.blk(0, 16);
+//!
+//! assert_eq!(disk.read(8, 1), Err(Status::IoErr));
+//! assert_eq!(disk.read(7, 1), Ok(image.sector(7)));
+//! assert_eq!(daemon.sigterm().wait(), Exit::Clean);
+//! ```
+//!
+//! The levels, from the bottom up; a test takes the highest one that can still say what it means:
+//!
+//! - [`frontend::Message`]: a header, a payload and descriptors, each of which may be wrong.
+//! - [`frontend::Frontend`]: a connection, with one typed call for each message.
+//! - [`memory::GuestMemory`]: memfds at guest addresses that are not the user addresses.
+//! - [`driver::Queue`]: the driver's side of a split virtqueue; every field can be written raw.
+//! - [`blk::BlkQueue`]: requests to a block device, one by one or many in flight.
+//!
+//! Nothing here sleeps. Whoever waits does so for a descriptor or a condition, and panics with a
+//! sentence about it after [`deadline::PATIENCE`]: a failed expectation ends the test that had it.
+//! For the same reason these calls panic where a library would return an error.
+
+pub mod blk;
+pub mod bytes;
+pub mod daemon;
+pub mod deadline;
+pub mod driver;
+pub mod eventfd;
+pub mod features;
+pub mod frontend;
+pub mod guest;
+pub mod image;
+pub mod memory;
+pub mod reference;
+pub mod requires;
+pub mod served;
+
+#[expect(unsafe_code, reason = "shared memory, and system calls that std has no call for")]
+mod sys;
+
+/// What a test file wants to have at hand.
+pub mod prelude {
+    pub use vhost::vhost_user::message::{FrontendReq, VhostUserMemoryRegion};
+
+    pub use crate::blk::{BlkQueue, Completion, Request, Status};
+    pub use crate::bytes::Bytes;
+    pub use crate::daemon::{Daemon, Exit};
+    pub use crate::driver::{Descriptor, Queue, Segment, Used};
+    pub use crate::features::*;
+    pub use crate::frontend::{Frontend, Message, Outcome, Refused};
+    pub use crate::image::{Image, SECTOR};
+    pub use crate::memory::{GuestMemory, RegionAt};
+    pub use crate::served::{Served, USUAL};
+}
