@@ -8,16 +8,14 @@
 //! [`Blk::open`] opens the [`disk`], and from then on no path is used any more. `Blk` is the
 //! device that `vhost-user-device` serves: it says features and config space, and for each
 //! virtqueue that the front end starts it makes a `BlkQueue` on the thread that owns the queue.
-//! Queues share the open file and nothing else.
+//! Queues share the open file, and only flushes wait for each other.
 //!
-//! A request goes through three rooms, none of which knows the next one's words:
+//! A request goes through three rooms. `request` and `disk` do not know each other's words:
 //!
 //! ```text
-//!  descriptor chain          request                  offset and memory
-//!  ────────────────▶ device ─────────▶ device ─────────────────────────▶ disk
-//!      vhost-user-device    │ request.rs: bytes to meaning      preadv2, pwritev2, fdatasync
-//!                           ▼
-//!                    status and written length
+//!  vhost-user-device ──▶ device ──▶ request     bytes to meaning, or to a status
+//!    descriptor chain       │
+//!                           └─────▶ disk        preadv2, pwritev2, fdatasync
 //! ```
 //!
 //! - [`request`] reads the first 16 bytes of the device-readable part, wherever the descriptors'
@@ -27,8 +25,8 @@
 //!   nothing here has a reference to guest memory. A short transfer is continued, a file that has
 //!   become shorter is an error.
 //! - `device` writes the status, the last byte of the device-writable part, and completes the
-//!   request. A request that fails by the driver's fault or by the host's is counted, and logged
-//!   at most once in a while.
+//!   request. One that fails, by the driver's fault or by the host's, is counted by `faults`, and
+//!   logged at most once in a while.
 //!
 //! Durability: a completed write is in the host's page cache; FLUSH puts it on stable storage. A
 //! driver that cannot flush gets each write on stable storage before it is completed. After a

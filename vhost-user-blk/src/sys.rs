@@ -14,6 +14,9 @@ const MAX_PIECES: usize = 1024;
 /// Asks a block device for its length in bytes, an u64 for all its type's name.
 const BLKGETSIZE64: libc::Ioctl = libc::_IOR::<usize>(0x12, 114);
 
+/// Asks a block device whether it is read-only, an int.
+const BLKROGET: libc::Ioctl = libc::_IO(0x12, 94);
+
 /// Reads from `offset` (bytes) of a file to guest memory, and returns how many bytes.
 ///
 /// They may be fewer than asked for: at the end of the file, behind a signal, or with more
@@ -92,6 +95,17 @@ pub(crate) fn physical_block_size(device: BorrowedFd<'_>) -> io::Result<u32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(size) }
 }
 
+/// Whether a block device is read-only, however it was opened.
+///
+/// # Errors
+/// What ioctl(2) says; ENOTTY if it is no block device.
+pub(crate) fn is_read_only(device: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut read_only: c_int = 0;
+    // SAFETY: BLKROGET writes one int to its argument, which points to one.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), BLKROGET, &raw mut read_only) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(read_only != 0) }
+}
+
 /// The pieces as the kernel takes them, as many as it takes at once.
 fn as_iovecs(pieces: &[GuestSlice<'_>]) -> (*const iovec, c_int) {
     let count = pieces.len().min(MAX_PIECES);
@@ -113,4 +127,35 @@ pub(crate) fn one_byte_pieces(memory: &mut [u8]) -> Vec<GuestSlice<'_>> {
         unsafe { std::mem::transmute::<iovec, GuestSlice<'_>>(iovec) }
     };
     memory.iter_mut().map(piece).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn questions_to_a_block_device_are_refused_by_a_file() {
+        let file = tempfile::tempfile().unwrap();
+        let errors = [
+            block_device_size(file.as_fd()).unwrap_err(),
+            logical_block_size(file.as_fd()).unwrap_err(),
+            physical_block_size(file.as_fd()).unwrap_err(),
+            is_read_only(file.as_fd()).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
+        }
+    }
+
+    #[test]
+    fn offset_beyond_the_kernels_range_is_an_error() {
+        let file = File::open("/dev/null").unwrap();
+        let read = preadv2(file.as_fd(), &[], 1 << 63).unwrap_err();
+        assert_eq!(read.raw_os_error(), Some(libc::EOVERFLOW));
+        let write = pwritev2(file.as_fd(), &[], u64::MAX).unwrap_err();
+        assert_eq!(write.raw_os_error(), Some(libc::EOVERFLOW));
+    }
 }

@@ -3,7 +3,10 @@
 //! What a daemon is started with.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -30,6 +33,7 @@ pub struct Launch {
     folder: TempDir,
     socket: Option<PathBuf>,
     handed: Option<(OwnedFd, &'static str)>,
+    journal: bool,
 }
 
 /// A daemon that ran until it ended by itself.
@@ -49,7 +53,7 @@ impl Launch {
         let folder = TempDir::with_prefix("daemon-").expect("make a folder for the daemon");
         let socket = Some(folder.path().join("socket"));
         let (arguments, environment) = (Vec::new(), Vec::new());
-        Self { program, arguments, environment, folder, socket, handed: None }
+        Self { program, arguments, environment, folder, socket, handed: None, journal: false }
     }
 
     /// Serves `image`: `--blk-file`.
@@ -95,6 +99,12 @@ impl Launch {
     pub fn activated(mut self, socket: impl Into<OwnedFd>) -> Self {
         self.handed = Some((socket.into(), ACTIVATE));
         self.no_socket()
+    }
+
+    /// With standard error read by journald, or so it seems: JOURNAL_STREAM.
+    pub fn journal(mut self) -> Self {
+        self.journal = true;
+        self
     }
 
     /// The folder that is the daemon's alone, and goes with it.
@@ -153,11 +163,24 @@ impl Launch {
         }
         command.envs(self.environment);
         let stdin = self.handed.map_or_else(Stdio::null, |(socket, _)| socket.into());
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (log, stderr) = io::pipe().expect("make a pipe for standard error");
+        if self.journal {
+            command.env("JOURNAL_STREAM", stream_name(&stderr));
+        }
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr);
         let child = command.spawn();
         let mut child = child.unwrap_or_else(|e| panic!("run {}: {e}", self.program.display()));
+        // It has the writing end of the pipe; only when that is gone does the log end.
+        drop(command);
         let output = Log::of(child.stdout.take().expect("the daemon's standard output"));
-        let log = Log::of(child.stderr.take().expect("the daemon's standard error"));
+        let log = Log::of(log);
         Daemon::new(Process::child(child), output, log, self.folder, self.socket)
     }
+}
+
+/// The device and inode of `stream`, by which journald makes itself known.
+fn stream_name(stream: &impl AsFd) -> String {
+    let stream = stream.as_fd().try_clone_to_owned().expect("one descriptor more");
+    let stream = File::from(stream).metadata().expect("look at a pipe");
+    format!("{}:{}", stream.dev(), stream.ino())
 }

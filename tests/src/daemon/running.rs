@@ -113,11 +113,6 @@ impl Daemon {
         self.process.count("task")
     }
 
-    /// How many mappings it has.
-    pub fn mappings(&self) -> usize {
-        self.process.text("maps").lines().count()
-    }
-
     /// How many mappings of guest memory it has.
     pub fn guest_mappings(&self) -> usize {
         let maps = self.process.text("maps");

@@ -142,3 +142,18 @@ fn random_bytes_leave_the_daemon_alive() {
     }
     it.expect_alive();
 }
+
+#[test]
+fn unknown_request_again_and_again_is_logged_once() {
+    let it = Target::new();
+    let frontend = it.session();
+    for _ in 0..1000 {
+        frontend.send(&Message::numbered(1000));
+    }
+    assert!(frontend.is_served());
+    drop(frontend);
+    assert_eq!(it.daemon.sigterm().wait(), Exit::Clean);
+    let log = it.daemon.log().whole();
+    let lines = log.lines().filter(|line| line.contains("unknown message 1000"));
+    assert_eq!(lines.count(), 1, "{log}");
+}

@@ -110,3 +110,19 @@ fn front_end_that_stops_sending_is_answered_and_then_forgotten() {
     frontend.expect_dropped();
     it.expect_alive();
 }
+
+#[test]
+fn front_end_that_never_stops_sending_does_not_hold_up_sigterm() {
+    let it = Target::new();
+    let frontend = it.session();
+    let many = Message::new(FrontendReq::SET_OWNER).wire().repeat(1000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while it.daemon.process().is_running() {
+                frontend.send_bytes(&many);
+            }
+        });
+        assert!(it.daemon.log().has("front end connected"));
+        assert_eq!(it.daemon.sigterm().wait(), Exit::Clean);
+    });
+}

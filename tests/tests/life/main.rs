@@ -7,6 +7,7 @@ use vhost_user_tests::prelude::*;
 
 mod ending;
 mod files;
+mod logging;
 mod mistakes;
 mod sockets;
 

@@ -46,8 +46,14 @@ pub enum OpenError {
         /// What it is.
         kind: &'static str,
     },
-    /// The host does not say how large the disk is.
-    #[error("ask for the size of disk {path:?}")]
+    /// The device can be opened for writing, but not written to.
+    #[error("open disk {path:?} read-write: the device is read-only")]
+    ReadOnlyDevice {
+        /// The disk.
+        path: PathBuf,
+    },
+    /// The host does not say what the disk is like.
+    #[error("ask for size and blocks of disk {path:?}")]
     Size {
         /// The disk.
         path: PathBuf,
@@ -88,6 +94,7 @@ struct Facts {
     size: u64,
     logical_block_size: u32,
     physical_block_size: u32,
+    read_only: bool,
 }
 
 impl Disk {
@@ -100,6 +107,9 @@ impl Disk {
         let (file, metadata) = open_file(path, *read_only)?;
         let facts = Facts::ask(&file, &metadata)
             .map_err(|source| OpenError::Size { path: path.clone(), source })?;
+        if facts.read_only && !read_only {
+            return Err(OpenError::ReadOnlyDevice { path: path.clone() });
+        }
         let block_size = block_size.unwrap_or(facts.logical_block_size);
         if !is_block_size(block_size) {
             return Err(OpenError::BlockSize { path: path.clone(), block_size });
@@ -170,6 +180,7 @@ impl Facts {
                 size: sys::block_device_size(file.as_fd())?,
                 logical_block_size: sys::logical_block_size(file.as_fd())?,
                 physical_block_size: power_of_two(sys::physical_block_size(file.as_fd())?),
+                read_only: sys::is_read_only(file.as_fd())?,
             });
         }
         // What the file system likes to write at once; less makes it read first.
@@ -178,6 +189,7 @@ impl Facts {
             size: metadata.len(),
             logical_block_size: MIN_BLOCK_SIZE,
             physical_block_size: power_of_two(preferred),
+            read_only: false,
         })
     }
 }

@@ -161,6 +161,13 @@ impl MemoryMap {
     pub(crate) fn anonymous(spans: &[RegionSpan]) -> Self {
         spans.iter().fold(Self::default(), |map, span| map.with_region(Region::anonymous(*span)))
     }
+
+    /// What a driver in this process sees of guest memory: `len` bytes from the guest address
+    /// `start` on, all in one region.
+    pub(crate) fn as_driver(&self, start: u64, len: usize) -> vm_memory::VolatileSlice<'_> {
+        let at = self.index_of(start).expect("guest memory");
+        self.regions[at].as_driver(start, len)
+    }
 }
 
 #[cfg(test)]

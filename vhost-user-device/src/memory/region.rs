@@ -118,6 +118,14 @@ impl Region {
         Self { span, mapping: MmapRegion::new(len).expect("memory") }
     }
 
+    #[cfg(test)]
+    pub(super) fn as_driver(&self, start: u64, len: usize) -> vm_memory::VolatileSlice<'_> {
+        use vm_memory::VolatileMemory;
+
+        let offset = usize::try_from(start - self.span.guest).expect("an offset");
+        self.mapping.get_slice(offset, len).expect("bytes of this region")
+    }
+
     /// The longest piece of at most `len` bytes from the guest address `start` on.
     #[inline]
     pub(super) fn piece(&self, start: u64, len: usize) -> Option<Piece> {

@@ -3,7 +3,7 @@
 //! The threads that own the virtqueues, one each, and how the control thread reaches them.
 //!
 //! Nothing of a running queue is shared. The control thread sends [`Command`]s to a queue's
-//! mailbox and waits for the [`Ack`]; requests that were finished elsewhere come home the same
+//! mailbox and waits for its ack; requests that were finished elsewhere come home the same
 //! way.
 
 mod mailbox;

@@ -72,8 +72,10 @@ impl<D: Device> Owner<D> {
             if let Some(run) = &mut running {
                 busy = self.round(run);
                 if run.draining && run.ledger.in_flight() == 0 {
-                    self.ack(run.ledger.next_avail());
+                    let next_avail = run.ledger.next_avail();
+                    // The answer says that the queue holds no memory and no descriptor any more.
                     running = None;
+                    self.ack(next_avail);
                 }
             }
             if !busy {

@@ -24,3 +24,6 @@ pub use buffers::{Buffers, OutOfRange, Scratch};
 pub use guest::GuestSlice;
 pub use ledger::Completions;
 pub use request::Request;
+
+#[cfg(test)]
+mod tests;

@@ -256,3 +256,6 @@ impl<D: Device> Drop for Session<'_, D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

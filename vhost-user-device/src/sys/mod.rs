@@ -10,6 +10,8 @@ pub(crate) use notify::{Eventfd, drain, signal};
 use poll::has_room;
 
 pub(crate) use poll::{Wait, wait_readable};
+#[cfg(test)]
+pub(crate) use socket::send_with_fds;
 pub(crate) use socket::{receive, send};
 
 use std::io;

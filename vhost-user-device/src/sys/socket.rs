@@ -84,3 +84,34 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
         libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags)
     })
 }
+
+/// Sends bytes and descriptors at once, as a front end does.
+#[cfg(test)]
+pub(crate) fn send_with_fds(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    let data = fds.iter().flat_map(|fd| fd.as_raw_fd().to_ne_bytes());
+    let len = size_of::<libc::cmsghdr>() + size_of_val(fds);
+    let kind = [libc::SOL_SOCKET, libc::SCM_RIGHTS];
+    let header = len.to_ne_bytes().into_iter().chain(kind.into_iter().flat_map(i32::to_ne_bytes));
+    let mut control: Vec<u8> = header.chain(data).collect();
+    control.resize(control.len().next_multiple_of(8), 0);
+    // Aligned as the kernel wants it.
+    let mut control: Vec<u64> = control
+        .chunks_exact(8)
+        .map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes")))
+        .collect();
+    let mut bytes = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the structure is plain data, for which zeroes are valid.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &raw mut bytes;
+    message.msg_iovlen = 1;
+    if !fds.is_empty() {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(control.as_slice());
+    }
+    // SAFETY: `message` names `bytes` and `control`, which outlive the call and are only read.
+    checked_len(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+}

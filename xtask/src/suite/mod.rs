@@ -76,7 +76,7 @@ const USUAL: Terms =
     Terms { tests: "", limit: Duration::from_secs(60), alone: false, coverage: true };
 
 /// The terms of all tests that don't have the [`USUAL`] ones; the first that fits holds.
-const TERMS: [Terms; 3] = [
+const TERMS: [Terms; 4] = [
     // A guest has two processors, which it gets by emulation, and boots in seconds if it gets them.
     Terms {
         tests: "vhost-user-tests::guest_",
@@ -91,6 +91,8 @@ const TERMS: [Terms; 3] = [
         alone: true,
         coverage: false,
     },
+    // A binary that counts has one descriptor too few to say so.
+    Terms { tests: "too_few_descriptors", limit: USUAL.limit, alone: false, coverage: false },
     // Every interleaving is tried, on one processor.
     Terms { tests: "loom:", limit: Duration::from_secs(300), alone: false, coverage: false },
 ];

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! A ledger whose ring lies in memory of this process.
+
+use std::sync::Arc;
+
+use super::driver::Layout;
+use crate::memory::{MemoryMap, RegionSpan};
+use crate::queue::{Command, Home, Inbox, Mailbox};
+use crate::ring::chain::ChainRules;
+use crate::ring::{Ledger, Popped, Request, RingBroken};
+
+/// What the device writes into a request that it dropped, as the tests' device has it.
+pub(super) const FAILED: u32 = 1;
+
+/// A ledger, the memory that its ring is in, and the mailbox that its requests come home to.
+pub(super) struct Bench {
+    pub(super) ledger: Ledger,
+    pub(super) rules: ChainRules,
+    inbox: Inbox,
+}
+
+impl Bench {
+    /// The ledger of the ring at `layout`, with EVENT_IDX, serving.
+    pub(super) fn new(memory: &Arc<MemoryMap>, layout: Layout) -> Self {
+        let mut bench = Self::paused();
+        bench.ledger.install(layout.device(memory), true);
+        assert!(!bench.ledger.is_paused());
+        bench
+    }
+
+    /// A ledger without a ring so far.
+    pub(super) fn paused() -> Self {
+        let (mailbox, inbox) = Mailbox::new().expect("a mailbox");
+        let home = Arc::new(Home::new(mailbox, |_| FAILED));
+        let rules = ChainRules { indirect: true, longest: 1024 };
+        Self { ledger: Ledger::new(home, 0), rules, inbox }
+    }
+
+    pub(super) fn pop(&mut self) -> Result<Option<Popped>, RingBroken> {
+        self.ledger.pop(self.rules)
+    }
+
+    /// The next request, which is there.
+    pub(super) fn request(&mut self) -> Request {
+        match self.pop() {
+            Ok(Some(Popped::Request(request))) => request,
+            Ok(Some(Popped::Bad { head, error })) => panic!("bad chain at head {head}: {error}"),
+            Ok(None) => panic!("nothing is available"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(super) fn complete(&mut self, request: Request, written: u32) {
+        self.ledger.completions().complete(request, written);
+    }
+
+    /// Publishes what is complete; returns whether the driver wants a call.
+    pub(super) fn publish(&mut self) -> bool {
+        self.ledger.ring().expect("a ring").publish()
+    }
+
+    /// The request that has come home, with its written length.
+    pub(super) fn came_home(&self) -> Option<(Request, u32)> {
+        match self.inbox.next()? {
+            Command::Home { request, written } => Some((request, written)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Memory with these regions, zeroed.
+pub(super) fn memory(spans: &[RegionSpan]) -> Arc<MemoryMap> {
+    Arc::new(MemoryMap::anonymous(spans))
+}
