@@ -21,6 +21,7 @@ use crate::pid_file::PidFile;
 use crate::serve::{Control, Served};
 use crate::signals::Stop;
 use crate::socket::{self, InheritError, Socket};
+use crate::sys::process;
 
 /// What tells one daemon from another.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,10 @@ where
             };
         }
     };
+    // Among other short options, `-rc`, it is found only now.
+    if args.as_ref().print_capabilities {
+        return print(program);
+    }
     let mut life = Life::default();
     let served = life.live(program.name, args, open);
     life.end(program.name, served)
@@ -109,6 +114,9 @@ impl Life {
         // Before a descriptor of our own can get the number of an inherited one.
         let awaited = adopt(socket).map_err(Failure::of_the_operator)?;
         crate::log::init(name, log).map_err(Failure::of_the_operator)?;
+        if let Err(error) = process::raise_descriptor_limit() {
+            log::debug!("raise the limit on open descriptors: {error}");
+        }
         let device = open(args).map_err(Failure::of_the_operator)?;
 
         // From here on a signal ends us in order, so that no file stays behind.

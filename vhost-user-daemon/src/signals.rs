@@ -15,13 +15,13 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Blocks SIGTERM, SIGINT and SIGHUP in this thread, and so in all that it starts from now on;
+    /// Blocks SIGTERM, SIGINT, SIGHUP and SIGXFSZ in this thread, and so in all that it starts from now on;
     /// from here on they have an effect through [`Stop::requested`] alone.
     ///
     /// # Errors
     /// The system refuses.
     pub(crate) fn on_signals() -> io::Result<Self> {
-        let signals = SignalSet::of(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
+        let signals = SignalSet::of(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGXFSZ])?;
         let descriptor = signals.descriptor()?;
         signals.block()?;
         Ok(Self { signals, descriptor })
@@ -35,7 +35,8 @@ impl Stop {
     /// The name of the signal that asked for the end since the last call, if one did.
     ///
     /// SIGHUP asks for nothing: it says that a terminal is gone, or means "read your configuration
-    /// again" to those who have one.
+    /// again" to those who have one. Nor does SIGXFSZ, which a driver provokes by a write beyond
+    /// the limit on file sizes: that write fails, and that is all.
     ///
     /// # Errors
     /// The descriptor cannot be read.
@@ -54,7 +55,7 @@ impl Stop {
             match i32::try_from(u32::from_ne_bytes([a, b, c, d])) {
                 Ok(libc::SIGTERM) => asked = asked.or(Some("SIGTERM")),
                 Ok(libc::SIGINT) => asked = asked.or(Some("SIGINT")),
-                _ => log::debug!("SIGHUP has no effect here"),
+                _ => log::debug!("a signal that has no effect here"),
             }
         }
     }

@@ -63,12 +63,11 @@ fn readable_descriptor_after_a_writable_one_is_given_back() {
 }
 
 #[test]
-fn chain_of_one_descriptor_more_than_the_ring_has_is_given_back() {
+fn chain_that_loops_over_nearly_all_descriptors_is_given_back() {
     let mut it = Bench::new();
     let read = it.read();
     let data = Segment::writable(read.data.address(), 1);
     let slots = it.bad.queue.take_slots(13);
-    // Descriptors are used twice, in a way that is no endless loop to one who does not count.
     let cycle = [&slots[..], &slots[..1]].concat();
     for pair in cycle.windows(2) {
         let flags = NEXT | WRITE;

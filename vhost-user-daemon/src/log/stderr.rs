@@ -8,10 +8,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use log::Level;
 
 use super::escaped;
+use crate::sys::file;
 
 #[derive(Debug)]
 pub(super) struct Stderr {
@@ -57,9 +59,16 @@ impl Stderr {
     }
 }
 
-/// A line that cannot be written is lost: there is nobody left to tell.
+/// How long a line waits for whoever reads standard error.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A line that cannot be written is lost: there is nobody left to tell. A reader that has stopped
+/// reading must not stop us.
 fn write(line: &str) {
-    let _ = io::stderr().write_all(line.as_bytes());
+    let stderr = io::stderr();
+    if file::has_room(stderr.as_fd(), PATIENCE).unwrap_or(true) {
+        let _ = stderr.lock().write_all(line.as_bytes());
+    }
 }
 
 /// Whether journald reads `stream`: then it is the one whose device and inode JOURNAL_STREAM has

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
+use std::time::Duration;
 
 use super::checked;
 
@@ -61,4 +62,16 @@ pub(crate) fn unlink_at(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()
     // SAFETY: `name` ends with a NUL and lives through the call, which writes no memory of ours.
     checked(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })?;
     Ok(())
+}
+/// Whether the descriptor can be written to without waiting, now or within `patience`.
+///
+/// # Errors
+/// Those of poll(2).
+pub(crate) fn has_room(fd: BorrowedFd<'_>, patience: Duration) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let millis = libc::c_int::try_from(patience.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: `poll` is the one entry that the call is told of, and ours to write.
+    checked(unsafe { libc::poll(&raw mut poll, 1, millis) })?;
+    // An error or a reader that is gone makes the write fail, not wait.
+    Ok(poll.revents != 0)
 }

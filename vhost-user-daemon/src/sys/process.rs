@@ -94,6 +94,21 @@ pub(crate) fn replace_standard_stream(source: BorrowedFd<'_>, target: RawFd) -> 
     Ok(())
 }
 
+/// Raises the limit on open descriptors as far as it may go: each memory region, each queue and
+/// each notification wants one.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is ours to write.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` lives through the call, which only reads it.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(())
+}
+
 /// A new epoll descriptor, closed on exec.
 ///
 /// # Errors

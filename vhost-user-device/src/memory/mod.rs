@@ -22,6 +22,10 @@ pub(crate) use region::RegionSpan;
 /// How many regions ADD_MEM_REG may add: GET_MAX_MEM_SLOTS' answer, what libvhost-user says too.
 pub(crate) const MAX_MEM_SLOTS: usize = 509;
 
+/// How many bytes a front end may have us map: 32 TiB, a quarter of our address space, so that
+/// sparse files cannot use it up.
+const MAX_TOTAL: u64 = 1 << 45;
+
 /// An immutable table of the mapped regions, sorted by guest address.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryMap {
@@ -39,6 +43,8 @@ pub(crate) enum MemoryError {
     Unknown(RegionSpan),
     #[error("more than {MAX_MEM_SLOTS} memory regions")]
     Full,
+    #[error("memory region {0} and those before it are more than {MAX_TOTAL:#x} bytes")]
+    TooMuch(RegionSpan),
 }
 
 /// A range of guest addresses that is not, or not wholly, guest memory.
@@ -63,6 +69,10 @@ impl MemoryMap {
     pub(crate) fn with(&self, span: RegionSpan, file: File) -> Result<Self, MemoryError> {
         if self.regions.len() >= MAX_MEM_SLOTS {
             return Err(MemoryError::Full);
+        }
+        let mapped: u64 = self.regions.iter().map(|region| region.span.len).sum();
+        if span.len > MAX_TOTAL.saturating_sub(mapped) {
+            return Err(MemoryError::TooMuch(span));
         }
         if let Some(other) = self.regions.iter().find(|other| other.span.overlaps(&span)) {
             return Err(MemoryError::Overlap { span, other: other.span });

@@ -129,13 +129,8 @@ impl Region {
     /// The longest piece of at most `len` bytes from the guest address `start` on.
     #[inline]
     pub(super) fn piece(&self, start: u64, len: usize) -> Option<Piece> {
-        let offset = start.wrapping_sub(self.span.guest);
-        if offset >= self.span.len {
-            return None;
-        }
-        // Both fit: `checked` saw to it that the region's length is an isize.
-        let left = usize::try_from(self.span.len - offset).ok()?;
-        let offset = usize::try_from(offset).ok()?;
-        Some(Piece::new(self.mapping.as_ptr().wrapping_add(offset), len.min(left)))
+        // A guest address before the region is far beyond its end, modulo 2^64.
+        let offset = usize::try_from(start.wrapping_sub(self.span.guest)).ok()?;
+        Piece::of_mapping(&self.mapping, offset, len)
     }
 }

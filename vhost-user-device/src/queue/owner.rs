@@ -6,7 +6,6 @@
 //! has entries; submit them; collect completions; publish them, and call the driver if it wants
 //! that. When a round finds nothing and no kick can be missed any more, the thread sleeps.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +32,7 @@ pub(crate) struct Owner<D: Device> {
     home: Arc<Home>,
     acks: AckSender,
     bad_chains: RateLimit,
+    broken_rings: RateLimit,
 }
 
 /// A queue that was started and has not stopped yet.
@@ -56,7 +56,8 @@ impl<D: Device> Owner<D> {
         acks: AckSender,
     ) -> Self {
         let home = Arc::new(Home::new(mailbox, <D::Queue as DeviceQueue>::fail));
-        Self { index, device, inbox, home, acks, bad_chains: RateLimit::new() }
+        let (bad_chains, broken_rings) = (RateLimit::new(), RateLimit::new());
+        Self { index, device, inbox, home, acks, bad_chains, broken_rings }
     }
 
     /// Serves the queue until it is told to quit.
@@ -109,7 +110,7 @@ impl<D: Device> Owner<D> {
             }
             // The control thread tells only started queues, and no request outlives its run.
             (Command::Update(_) | Command::Stop, None) => self.ack(0),
-            (Command::Home { request, .. }, None) => drop(request),
+            (Command::Home { request, .. }, None) => request.discard(),
         }
         true
     }
@@ -163,11 +164,16 @@ impl<D: Device> Owner<D> {
     }
 
     fn stop_broken(&self, run: &mut Running<D::Queue>, error: RingBroken) {
-        log::error!("queue {}: stopped, its driver broke the ring: {error}", self.index);
+        // A driver that resets its device may break the ring again and again.
+        if let Some(suppressed) = self.broken_rings.allow() {
+            log::error!(
+                "queue {}: stopped, its driver broke the ring: {error} ({suppressed} more before)",
+                self.index
+            );
+        }
         run.broken = true;
         if let Some(err) = &run.setup.err {
-            // Nobody is left to tell if this fails.
-            let _ = sys::signal(err.as_fd());
+            err.signal();
         }
     }
 
@@ -181,7 +187,7 @@ impl<D: Device> Owner<D> {
                 None => (None, Some(LOOK_EVERY)),
             },
         };
-        let fds = [Some(self.inbox.fd()), kick.as_ref().map(|kick| kick.as_fd())];
+        let fds = [Some(self.inbox.fd()), kick.as_ref().map(|kick| kick.fd())];
         match sys::wait_readable(fds, timeout) {
             Ok([inbox, kicked]) => {
                 if inbox == Wait::Readable {
@@ -189,7 +195,7 @@ impl<D: Device> Owner<D> {
                 }
                 match (kicked, taking, &kick) {
                     // Nothing to read is no harm: the ring is looked at next.
-                    (Wait::Readable, _, Some(kick)) => drop(sys::drain(kick.as_fd())),
+                    (Wait::Readable, Some(run), Some(kick)) => run.kick_dead = !kick.take(),
                     (Wait::Dead, Some(run), _) => run.kick_dead = true,
                     _ => {}
                 }
@@ -208,9 +214,17 @@ impl<Q: DeviceQueue> Running<Q> {
     }
 
     fn install(&mut self, setup: Setup) {
+        // What came home since the last round is in the ring as it was until now.
+        self.publish();
         self.ledger.install(setup.ring.clone(), setup.event_idx());
+        let known = self.setup.call.as_ref().zip(setup.call.as_ref());
+        let same_call = known.is_some_and(|(old, new)| Arc::ptr_eq(old, new));
         self.setup = setup;
         self.kick_dead = false;
+        if !same_call {
+            // Nobody has heard of what was used before it came.
+            self.call();
+        }
     }
 
     /// Whether chains are taken from the ring just now.
@@ -237,8 +251,7 @@ impl<Q: DeviceQueue> Running<Q> {
 
     fn call(&self) {
         if let Some(call) = &self.setup.call {
-            // A full pipe or counter is a signal that the driver has yet to see.
-            let _ = sys::signal(call.as_fd());
+            call.signal();
         }
     }
 }

@@ -2,13 +2,13 @@
 
 //! Everything that the front end has said about a queue that runs: one immutable value.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use virtio_bindings::virtio_ring::VIRTIO_RING_F_EVENT_IDX;
 
 use crate::VirtioFeatures;
 use crate::ring::{ChainRules, GuestRing};
+use crate::sys::Notifier;
 
 /// How a queue runs. Whatever of it changes, the owner gets a new one, whole; where it is in the
 /// ring is the owner's own.
@@ -23,11 +23,11 @@ pub(crate) struct Setup {
     /// SET_VRING_ENABLE, or no VHOST_USER_F_PROTOCOL_FEATURES.
     pub(crate) enabled: bool,
     /// Readable when the driver has made chains available; `None`: the ring must be polled.
-    pub(crate) kick: Option<Arc<OwnedFd>>,
+    pub(crate) kick: Option<Arc<Notifier>>,
     /// Written to when requests are used; `None`: the driver polls the ring.
-    pub(crate) call: Option<Arc<OwnedFd>>,
+    pub(crate) call: Option<Arc<Notifier>>,
     /// Written to when the ring is broken.
-    pub(crate) err: Option<Arc<OwnedFd>>,
+    pub(crate) err: Option<Arc<Notifier>>,
 }
 
 impl Setup {

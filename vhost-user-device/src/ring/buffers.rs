@@ -97,6 +97,12 @@ impl Buffers {
         Ok(())
     }
 
+    /// How many pieces of memory the bytes are in.
+    #[inline]
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     #[inline]
     pub(super) fn clear(&mut self) {
         self.pieces.clear();

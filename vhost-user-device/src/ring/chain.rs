@@ -10,6 +10,9 @@ use super::guest::Piece;
 use super::shared::{Descriptor, INDIRECT, NEXT, SharedRing, WRITE};
 use crate::memory::{MemoryMap, OutsideMemory};
 
+/// How many borders between regions the buffers of a chain may lie across, all together.
+const MOST_BORDERS: usize = 1024;
+
 /// What a chain may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChainRules {
@@ -30,6 +33,8 @@ pub(crate) enum ChainError {
     NextBeyond { index: u16, size: u16 },
     #[error("chain has more than {longest} descriptors")]
     TooLong { longest: u32 },
+    #[error("chain has more than {most} pieces of memory")]
+    TooManyPieces { most: usize },
     #[error("descriptor of length 0")]
     Empty,
     #[error("descriptor's buffer")]
@@ -113,6 +118,12 @@ impl Parts<'_> {
             return Err(ChainError::ReadableAfterWritable);
         };
         list.append(self.memory, descriptor.address, descriptor.len)?;
+        // A front end may have made hundreds of small regions in a row, and a driver descriptors
+        // that reach over all of them.
+        let most = self.rules.longest as usize + MOST_BORDERS;
+        if self.readable.pieces() + self.writable.pieces() > most {
+            return Err(ChainError::TooManyPieces { most });
+        }
         Ok(())
     }
 
@@ -167,18 +178,20 @@ impl<'a> Table<'a> {
         if u32::from(index) >= self.entries {
             return Err(ChainError::IndirectNextBeyond { index, entries: self.entries });
         }
-        let mut bytes = [0; Descriptor::SIZE];
         let offset = Descriptor::SIZE * usize::from(index);
-        match self.whole {
-            Some(piece) => piece.part(offset, Descriptor::SIZE).read(&mut bytes),
+        let bytes = match self.whole {
+            // `at` found as many entries in it.
+            Some(piece) => piece.part(offset, Descriptor::SIZE).read_once().unwrap_or_default(),
             None => {
                 let mut entry = Buffers::default();
                 // `at` found the whole table in guest memory, so this cannot wrap.
                 entry.append(self.memory, self.start + offset as u64, Self::ENTRY)?;
+                let mut bytes = [0; Descriptor::SIZE];
                 // It was appended with just this length.
                 let _ = entry.read(0, &mut bytes);
+                bytes
             }
-        }
+        };
         Ok(Descriptor::from_bytes(bytes))
     }
 }

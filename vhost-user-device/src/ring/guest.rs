@@ -12,6 +12,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
 
+use vm_memory::mmap::MmapRegion;
+
 use super::shared::{Descriptor, SharedRing};
 use crate::memory::MemoryMap;
 
@@ -32,8 +34,15 @@ unsafe impl Send for Piece {}
 unsafe impl Sync for Piece {}
 
 impl Piece {
+    /// The piece of a mapping from byte `offset` on, of at most `len` bytes; `None` beyond its
+    /// end.
     #[inline]
-    pub(crate) fn new(start: *mut u8, len: usize) -> Self {
+    pub(crate) fn of_mapping(mapping: &MmapRegion<()>, offset: usize, len: usize) -> Option<Self> {
+        let left = mapping.size().checked_sub(offset).filter(|left| *left != 0)?;
+        Some(Self::at(mapping.as_ptr().wrapping_add(offset), len.min(left)))
+    }
+
+    fn at(start: *mut u8, len: usize) -> Self {
         Self(libc::iovec { iov_base: start.cast(), iov_len: len })
     }
 
@@ -51,7 +60,7 @@ impl Piece {
     #[inline]
     pub(crate) fn part(&self, skip: usize, len: usize) -> Self {
         let skip = skip.min(self.len());
-        Self::new(self.start().wrapping_add(skip), len.min(self.len() - skip))
+        Self::at(self.start().wrapping_add(skip), len.min(self.len() - skip))
     }
 
     /// Copies the first `out.len()` bytes of the piece, which has as many.
@@ -61,6 +70,17 @@ impl Piece {
         // SAFETY: the piece's bytes are mapped (see `Piece`), `out` is ours, so they don't
         // overlap; a torn value is as good as any other that the driver could have written.
         unsafe { ptr::copy_nonoverlapping(self.start(), out.as_mut_ptr(), len) };
+    }
+
+    /// The first bytes of the piece, each read once; `None` if it has fewer.
+    #[inline]
+    pub(crate) fn read_once<const N: usize>(&self) -> Option<[u8; N]> {
+        if self.len() < N {
+            return None;
+        }
+        // SAFETY: the piece has at least N bytes, mapped (see `Piece`); an array of bytes has no
+        // alignment, and any bytes are a value. Volatile, so that no field is fetched twice.
+        Some(unsafe { self.start().cast::<[u8; N]>().read_volatile() })
     }
 
     /// Copies `data` to the start of the piece, which has room for it.
@@ -274,9 +294,9 @@ impl SharedRing for GuestRing {
     #[inline]
     fn descriptor(&self, slot: u16) -> Descriptor {
         let start = self.descriptors.wrapping_add(Descriptor::SIZE * self.entry(slot));
-        let mut bytes = [0; Descriptor::SIZE];
-        Piece::new(start, Descriptor::SIZE).read(&mut bytes);
-        Descriptor::from_bytes(bytes)
+        // The piece has just this length.
+        let bytes = Piece::at(start, Descriptor::SIZE).read_once();
+        Descriptor::from_bytes(bytes.unwrap_or_default())
     }
 }
 

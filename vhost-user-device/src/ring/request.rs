@@ -57,6 +57,11 @@ impl Request {
         home.receive(self, written);
     }
 
+    /// Ends a request whose ring is gone.
+    pub(crate) fn discard(self) {
+        drop(self.into_parts());
+    }
+
     pub(super) fn new(parts: Box<Parts>) -> Self {
         Self { parts: Some(parts) }
     }

@@ -25,6 +25,7 @@ pub struct Backend<D: Device> {
     queues: Vec<(Mailbox, JoinHandle<()>)>,
     acks: Acks,
     warnings: RateLimit,
+    drops: RateLimit,
 }
 
 /// The threads could not be started.
@@ -52,7 +53,8 @@ impl<D: Device> Backend<D> {
     /// The system has no thread or no descriptor more.
     pub fn start(device: Arc<D>) -> Result<Self, StartError> {
         let (acks, sender) = Acks::new().map_err(StartError::Eventfd)?;
-        let mut backend = Self { device, queues: Vec::new(), acks, warnings: RateLimit::new() };
+        let (warnings, drops) = (RateLimit::new(), RateLimit::new());
+        let mut backend = Self { device, queues: Vec::new(), acks, warnings, drops };
         for index in 0..backend.device.num_queues() {
             let (mailbox, inbox) = Mailbox::new().map_err(StartError::Eventfd)?;
             let device = Arc::clone(&backend.device);
@@ -89,6 +91,13 @@ impl<D: Device> Backend<D> {
     pub(super) fn wait_for_acks(&self) {
         // An interrupted wait is repeated by the caller.
         let _ = sys::wait_readable([Some(self.acks.fd())], None);
+    }
+
+    /// Logs why a connection was dropped; warnings before it do not use up its line.
+    pub(super) fn warn_of_drop(&self, text: &str) {
+        if let Some(suppressed) = self.drops.allow() {
+            log::warn!("front end: connection dropped: {text} ({suppressed} more before)");
+        }
     }
 
     /// Logs what a front end did, which it may do without end.

@@ -79,20 +79,27 @@ impl Channel {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // It left our reply unread.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Err(self.hung_up());
+                }
                 Err(error) => return Err(ChannelError::Receive(error)),
             };
-            if received.truncated {
+            // A message that comes in many parts may not bring that many with each.
+            if received.truncated || self.fds.len() > sys::MAX_FDS {
                 return Err(ChannelError::TooManyDescriptors);
             }
             if received.len == 0 {
-                let between = self.received.is_empty();
-                let error =
-                    if between { ChannelError::HungUp } else { ChannelError::HungUpInMessage };
-                return Err(error);
+                return Err(self.hung_up());
             }
             self.received.extend(into.iter().take(received.len));
         }
         Ok(Some(&self.received))
+    }
+
+    fn hung_up(&self) -> ChannelError {
+        let between = self.received.is_empty();
+        if between { ChannelError::HungUp } else { ChannelError::HungUpInMessage }
     }
 
     /// Sends a reply, or as much of it as fits; the rest goes with [`Self::flush`].
@@ -108,6 +115,9 @@ impl Channel {
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Err(ChannelError::HungUp);
+                }
                 Err(error) => return Err(ChannelError::Send(error)),
             }
         }

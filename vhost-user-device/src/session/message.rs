@@ -105,6 +105,12 @@ impl Header {
         self.flags & VhostUserHeaderFlag::NEED_REPLY.bits() != 0
     }
 
+    /// Whether the message is answered in any case, with a payload that has no word for a refusal.
+    pub(crate) fn has_own_reply(&self) -> bool {
+        let name = FrontendReq::try_from(self.request);
+        matches!(name, Ok(FrontendReq::GET_VRING_BASE | FrontendReq::GET_CONFIG))
+    }
+
     /// The message's name for the log.
     pub(crate) fn name(&self) -> String {
         match FrontendReq::try_from(self.request) {
@@ -137,7 +143,7 @@ impl Message {
         fds: Vec<OwnedFd>,
     ) -> Result<Self, MessageError> {
         let name = FrontendReq::try_from(request).map_err(|_| MessageError::Unknown(request))?;
-        let mut body = Body { name, payload, fds };
+        let mut body = Body { name, payload, taken: 0, fds };
         let message = match name {
             FrontendReq::GET_FEATURES => Self::GetFeatures,
             FrontendReq::SET_FEATURES => Self::SetFeatures(body.u64()?),
@@ -197,7 +203,10 @@ impl Message {
 /// A message whose request is known: takes its payload and descriptors apart.
 struct Body<'a> {
     name: FrontendReq,
+    /// What is left of the payload.
     payload: &'a [u8],
+    /// How many bytes of it were taken before.
+    taken: usize,
     fds: Vec<OwnedFd>,
 }
 
@@ -206,12 +215,18 @@ impl Body<'_> {
     fn take<T: ByteValued + Default>(&mut self) -> Result<T, MessageError> {
         let mut value = T::default();
         let bytes = value.as_mut_slice();
-        let (least, len) = (bytes.len(), self.payload.len());
-        let too_short = MessageError::TooShort { name: self.name, len, least };
-        let (head, rest) = self.payload.split_at_checked(least).ok_or(too_short)?;
+        let too_short = self.too_short(bytes.len());
+        let (head, rest) = self.payload.split_at_checked(bytes.len()).ok_or(too_short)?;
         bytes.copy_from_slice(head);
         self.payload = rest;
+        self.taken += head.len();
         Ok(value)
+    }
+
+    /// The error if `len` bytes more are wanted than there are.
+    fn too_short(&self, len: usize) -> MessageError {
+        let least = self.taken.saturating_add(len);
+        MessageError::TooShort { name: self.name, len: self.taken + self.payload.len(), least }
     }
 
     fn u64(&mut self) -> Result<u64, MessageError> {
@@ -276,9 +291,8 @@ impl Body<'_> {
 
     fn set_config(&mut self) -> Result<Message, MessageError> {
         let VhostUserConfig { offset, size, .. } = self.take()?;
-        let least = usize::try_from(size).unwrap_or(usize::MAX);
-        let too_short = MessageError::TooShort { name: self.name, len: self.payload.len(), least };
-        let data = self.payload.get(..least).ok_or(too_short)?;
+        let len = usize::try_from(size).unwrap_or(usize::MAX);
+        let data = self.payload.get(..len).ok_or(self.too_short(len))?;
         Ok(Message::SetConfig { offset, data: data.to_vec() })
     }
 }

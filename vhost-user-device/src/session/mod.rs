@@ -74,7 +74,8 @@ pub enum Ended {
     HungUp,
     /// [`Session::end`] was called.
     Asked,
-    /// The front end broke the protocol, or the socket failed; the text says how and was logged.
+    /// The front end broke the protocol, or the socket failed; the text says how. It was logged,
+    /// unless another one was just before.
     Fault(String),
 }
 
@@ -202,7 +203,8 @@ impl<'b, D: Device> Session<'b, D> {
     fn refuse(&mut self, header: Header, fatal: bool, error: &dyn std::error::Error) {
         let name = header.name();
         let cause = causes(error);
-        if header.needs_reply() && self.state.has_reply_ack() {
+        let heard = header.needs_reply() && self.state.has_reply_ack() && !header.has_own_reply();
+        if heard {
             self.backend.warn(format_args!("{name} refused: {cause}"));
             self.send(header, &1_u64.to_ne_bytes());
         } else if fatal {
@@ -242,7 +244,7 @@ impl<'b, D: Device> Session<'b, D> {
     }
 
     fn end_fault(&mut self, text: String) {
-        self.backend.warn(format_args!("connection dropped: {text}"));
+        self.backend.warn_of_drop(&text);
         self.end_because(Ended::Fault(text));
     }
 }

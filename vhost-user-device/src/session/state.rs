@@ -17,8 +17,9 @@ use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRE
 use super::message::{MAX_PAYLOAD, Message};
 use super::vring::Vring;
 use crate::memory::{MAX_MEM_SLOTS, MemoryError, MemoryMap};
-use crate::queue::Command;
+use crate::queue::{Command, Setup};
 use crate::ring::RingAddresses;
+use crate::sys::Notifier;
 use crate::{ConfigRefused, Device, VirtioFeatures};
 
 /// The features of the transport and of the ring, offered for every device.
@@ -93,6 +94,8 @@ pub(super) enum Refusal {
     Size { index: u32, num: u32, max: u16 },
     #[error("queue {index}: {addresses:x?} are not aligned")]
     Misaligned { index: u32, addresses: RingAddresses },
+    #[error("queue {index}: descriptor is no eventfd, pipe or socket")]
+    Descriptor { index: u32 },
     #[error("queue {index}: base {base} is not a 16-bit index")]
     Base { index: u32, base: u32 },
     #[error("queue {index}: enable {value} is neither 0 nor 1")]
@@ -179,11 +182,13 @@ impl<D: Device> State<D> {
             Message::GetVringBase { index } => self.get_vring_base(index),
             Message::SetVringKick { index, fd } => self.set_vring_kick(index, fd),
             Message::SetVringCall { index, fd } => {
-                self.vring(index)?.1.call = fd.map(Arc::new);
+                let call = Self::notifier(index, fd)?;
+                self.vring(index)?.1.call = call;
                 self.update(index)
             }
             Message::SetVringErr { index, fd } => {
-                self.vring(index)?.1.err = fd.map(Arc::new);
+                let err = Self::notifier(index, fd)?;
+                self.vring(index)?.1.err = err;
                 self.update(index)
             }
             Message::SetVringEnable { index, enable } => self.set_vring_enable(index, enable),
@@ -279,12 +284,12 @@ impl<D: Device> State<D> {
         if vring.size == 0 {
             return Err(Refusal::NoSize { index });
         }
-        vring.kick = fd.map(Arc::new);
+        vring.kick = Self::notifier(index, fd)?;
         if std::mem::replace(&mut vring.started, true) {
             return self.update(index);
         }
         let next_avail = vring.next_avail;
-        let setup = self.setup(queue);
+        let setup = self.setup(self.known(index)?);
         if setup.ring.is_none() {
             log::debug!("queue {index}: its addresses do not translate yet");
         }
@@ -323,28 +328,36 @@ impl<D: Device> State<D> {
             .ok_or(Refusal::NoQueue { index, count })
     }
 
+    fn known(&self, index: u32) -> Result<&Vring, Refusal> {
+        let vring = usize::try_from(index).ok().and_then(|index| self.vrings.get(index));
+        vring.ok_or(Refusal::NoQueue { index, count: self.vrings.len() })
+    }
+
+    fn notifier(index: u32, fd: Option<OwnedFd>) -> Result<Option<Arc<Notifier>>, Refusal> {
+        let Some(fd) = fd else { return Ok(None) };
+        match Notifier::new(fd) {
+            Ok(Some(notifier)) => Ok(Some(Arc::new(notifier))),
+            Ok(None) | Err(_) => Err(Refusal::Descriptor { index }),
+        }
+    }
+
     fn stopped_vring(&mut self, index: u32) -> Result<&mut Vring, Refusal> {
         let (_, vring) = self.vring(index)?;
         if vring.started { Err(Refusal::Running { index }) } else { Ok(vring) }
     }
 
-    /// How the queue runs now.
-    fn setup(&self, queue: u16) -> crate::queue::Setup {
+    /// How this queue runs now.
+    fn setup(&self, vring: &Vring) -> Setup {
         let always_enabled = self.acked.without(PROTOCOL_FEATURES) == self.acked;
         let longest_chain = self.device.max_queue_size();
-        self.vrings[usize::from(queue)].setup(
-            &self.memory,
-            self.acked,
-            always_enabled,
-            longest_chain,
-        )
+        vring.setup(&self.memory, self.acked, always_enabled, longest_chain)
     }
 
     /// Tells the queue how it runs now, if it does.
     fn update(&mut self, index: u32) -> Result<Effect, Refusal> {
-        let (queue, vring) = self.vring(index)?;
-        let started = vring.started;
-        let command = started.then(|| (queue, Command::Update(self.setup(queue))));
+        let (queue, _) = self.vring(index)?;
+        let vring = self.known(index)?;
+        let command = vring.started.then(|| (queue, Command::Update(self.setup(vring))));
         Ok(Effect { commands: command.into_iter().collect(), answer: Answer::Success })
     }
 
@@ -353,7 +366,7 @@ impl<D: Device> State<D> {
         let commands = (0..)
             .zip(&self.vrings)
             .filter(|(_, vring)| vring.started)
-            .map(|(queue, _)| (queue, Command::Update(self.setup(queue))))
+            .map(|(queue, vring)| (queue, Command::Update(self.setup(vring))))
             .collect();
         Effect { commands, answer: Answer::Success }
     }

@@ -2,13 +2,13 @@
 
 //! What the front end has said about one virtqueue.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::VirtioFeatures;
 use crate::memory::MemoryMap;
 use crate::queue::Setup;
 use crate::ring::{ChainRules, GuestRing, RingAddresses};
+use crate::sys::Notifier;
 use virtio_bindings::virtio_ring::VIRTIO_RING_F_INDIRECT_DESC;
 
 /// The control thread's side of one virtqueue.
@@ -20,9 +20,9 @@ pub(super) struct Vring {
     pub(super) addresses: Option<RingAddresses>,
     /// SET_VRING_BASE, or where the queue stopped.
     pub(super) next_avail: u16,
-    pub(super) kick: Option<Arc<OwnedFd>>,
-    pub(super) call: Option<Arc<OwnedFd>>,
-    pub(super) err: Option<Arc<OwnedFd>>,
+    pub(super) kick: Option<Arc<Notifier>>,
+    pub(super) call: Option<Arc<Notifier>>,
+    pub(super) err: Option<Arc<Notifier>>,
     /// SET_VRING_ENABLE; it survives everything but the connection.
     pub(super) enabled: bool,
     /// From SET_VRING_KICK to GET_VRING_BASE.

@@ -6,13 +6,13 @@ mod notify;
 mod poll;
 mod socket;
 
-pub(crate) use notify::{Eventfd, drain, signal};
+pub(crate) use notify::{Eventfd, Notifier};
 use poll::has_room;
 
 pub(crate) use poll::{Wait, wait_readable};
 #[cfg(test)]
 pub(crate) use socket::send_with_fds;
-pub(crate) use socket::{receive, send};
+pub(crate) use socket::{MAX_FDS, receive, send};
 
 use std::io;
 

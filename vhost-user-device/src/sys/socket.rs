@@ -4,12 +4,12 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::checked_len;
 
 /// The most descriptors in one message: what the `vhost` crate and libvhost-user stay below, too.
-const MAX_FDS: usize = 32;
+pub(crate) const MAX_FDS: usize = 32;
 
 /// Room for the control message of [`MAX_FDS`] descriptors, aligned as the kernel wants it.
 #[repr(C)]
@@ -67,12 +67,24 @@ fn take_descriptors(message: &libc::msghdr, fds: &mut Vec<OwnedFd>) {
                 // SAFETY: the kernel wrote `count` descriptors there, perhaps unaligned.
                 let fd = unsafe { data.cast::<RawFd>().wrapping_add(index).read_unaligned() };
                 // SAFETY: the kernel made the descriptor for us with this message.
-                fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+                close_without_waiting(fd.as_fd());
+                fds.push(fd);
             }
         }
         // SAFETY: as for CMSG_FIRSTHDR.
         header = unsafe { libc::CMSG_NXTHDR(message, header) };
     }
+}
+
+/// A socket may be set to wait in close until its data has arrived somewhere. Ours must not.
+fn close_without_waiting(fd: BorrowedFd<'_>) {
+    let linger = libc::linger { l_onoff: 0, l_linger: 0 };
+    let len = libc::socklen_t::try_from(size_of::<libc::linger>()).unwrap_or(0);
+    let value = (&raw const linger).cast();
+    // What is not a socket says so, and is as it was.
+    // SAFETY: `value` points to `len` readable bytes.
+    unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, len) };
 }
 
 /// Sends bytes, as many as fit at once. Errors with `WouldBlock` if none do. A front end that has
@@ -103,7 +115,8 @@ pub(crate) fn send_with_fds(
         .chunks_exact(8)
         .map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes")))
         .collect();
-    let mut bytes = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut bytes =
+        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: the structure is plain data, for which zeroes are valid.
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_iov = &raw mut bytes;
@@ -113,5 +126,7 @@ pub(crate) fn send_with_fds(
         message.msg_controllen = size_of_val(control.as_slice());
     }
     // SAFETY: `message` names `bytes` and `control`, which outlive the call and are only read.
-    checked_len(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+    checked_len(unsafe {
+        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::driver::Layout;
 use crate::memory::{MemoryMap, RegionSpan};
-use crate::queue::{Command, Home, Inbox, Mailbox};
+use crate::queue::{Command, Home, Mailbox};
 use crate::ring::chain::ChainRules;
 use crate::ring::{Ledger, Popped, Request, RingBroken};
 
@@ -17,24 +17,25 @@ pub(super) const FAILED: u32 = 1;
 pub(super) struct Bench {
     pub(super) ledger: Ledger,
     pub(super) rules: ChainRules,
-    inbox: Inbox,
+    next_command: Box<dyn Fn() -> Option<Command> + Send>,
 }
 
 impl Bench {
     /// The ledger of the ring at `layout`, with EVENT_IDX, serving.
     pub(super) fn new(memory: &Arc<MemoryMap>, layout: Layout) -> Self {
-        let mut bench = Self::paused();
+        let mut bench = Self::paused_at(0);
         bench.ledger.install(layout.device(memory), true);
         assert!(!bench.ledger.is_paused());
         bench
     }
 
-    /// A ledger without a ring so far.
-    pub(super) fn paused() -> Self {
+    /// A ledger without a ring so far, which starts at an available index.
+    pub(super) fn paused_at(next_avail: u16) -> Self {
         let (mailbox, inbox) = Mailbox::new().expect("a mailbox");
         let home = Arc::new(Home::new(mailbox, |_| FAILED));
         let rules = ChainRules { indirect: true, longest: 1024 };
-        Self { ledger: Ledger::new(home, 0), rules, inbox }
+        let next_command = Box::new(move || inbox.next());
+        Self { ledger: Ledger::new(home, next_avail), rules, next_command }
     }
 
     pub(super) fn pop(&mut self) -> Result<Option<Popped>, RingBroken> {
@@ -62,7 +63,7 @@ impl Bench {
 
     /// The request that has come home, with its written length.
     pub(super) fn came_home(&self) -> Option<(Request, u32)> {
-        match self.inbox.next()? {
+        match (self.next_command)()? {
             Command::Home { request, written } => Some((request, written)),
             other => panic!("{other:?}"),
         }

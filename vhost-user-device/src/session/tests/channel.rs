@@ -203,7 +203,7 @@ fn replies_beyond_the_sockets_room_go_out_in_parts_and_in_order() {
     channel.flush().expect("no error");
     assert!(channel.has_unsent(), "there was no room");
 
-    let mut received = Vec::new();
+    let mut received: Vec<u8> = Vec::new();
     while channel.has_unsent() || received.len() < sent.len() {
         let mut buffer = [0; 3000];
         match front.read(&mut buffer) {
