@@ -111,11 +111,18 @@ impl Inode {
 pub(crate) struct Entry {
     place: Place,
     inode: Inode,
+    held: Option<File>,
 }
 
 impl Entry {
     pub(crate) fn new(place: Place, inode: Inode) -> Self {
-        Self { place, inode }
+        Self { place, inode, held: None }
+    }
+
+    /// Keeps the file open: as long as it is, no other one can get its inode number, not even after
+    /// somebody has removed it.
+    pub(crate) fn hold(&mut self, file: File) {
+        self.held = Some(file);
     }
 
     /// The file, opened as a place only; see [`Place::open`].

@@ -44,12 +44,15 @@ pub(crate) fn bind(at: &ListenAt, alone: bool) -> Result<(UnixListener, Entry), 
     })?;
 
     let found = place.look().and_then(|found| found.ok_or(io::ErrorKind::NotFound.into()));
-    let entry = Entry::new(place, found.map_err(on("look at"))?.inode);
+    let mut entry = Entry::new(place, found.map_err(on("look at"))?.inode);
     let opened = sys::socket::listen(socket.as_fd(), BACKLOG)
         .map_err(on("listen on"))
         .and_then(|()| let_in(&entry, group, at.mode).map_err(on("set group and mode of")));
     match opened {
-        Ok(()) => Ok((UnixListener::from(OwnedFd::from(socket)), entry)),
+        Ok(file) => {
+            entry.hold(file);
+            Ok((UnixListener::from(OwnedFd::from(socket)), entry))
+        }
         Err(error) => {
             entry.remove();
             Err(error)
@@ -100,15 +103,16 @@ fn address(path: &Path) -> PathBuf {
     }
 }
 
-/// Gives the socket to the group, and lets in whom the mode says.
-fn let_in(entry: &Entry, group: Option<libc::gid_t>, mode: u32) -> io::Result<()> {
+/// Gives the socket to the group, and lets in whom the mode says. Returns its file.
+fn let_in(entry: &Entry, group: Option<libc::gid_t>, mode: u32) -> io::Result<File> {
     // By descriptor: the path could have been given to another file meanwhile.
     let file = entry.open()?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     if group.is_some() {
         std::os::unix::fs::chown(&path, None, group)?;
     }
-    fs::set_permissions(&path, Permissions::from_mode(mode))
+    fs::set_permissions(&path, Permissions::from_mode(mode))?;
+    Ok(file)
 }
 
 /// The socket cannot be made.
