@@ -211,6 +211,20 @@ fn more_regions_than_there_are_slots_are_refused() {
 }
 
 #[test]
+fn file_that_shrinks_under_the_rings_ends_the_connection_alone() {
+    let it = Target::new();
+    let mut frontend = it.session();
+    let memory = frontend.memory();
+    let disk = frontend.blk(0, 16);
+    memory.regions()[0].file().set_len(0).unwrap();
+    disk.queue.kick();
+    frontend.expect_dropped();
+    drop((frontend, disk));
+    it.expect_alive();
+    assert_eq!(it.daemon.log().count("has pages that cannot be had"), 1);
+}
+
+#[test]
 fn file_that_shrinks_under_a_buffer_fails_the_request() {
     let it = Target::new();
     let regions = [RegionAt::new(BASE, MIB), RegionAt::new(1 << 32, MIB)];

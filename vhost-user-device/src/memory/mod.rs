@@ -138,6 +138,12 @@ impl MemoryMap {
         Ok(None)
     }
 
+    /// A region whose pages could not be had when we touched them: what we read of it since is not
+    /// what the driver wrote.
+    pub(crate) fn lost(&self) -> Option<RegionSpan> {
+        self.regions.iter().find(|region| region.is_lost()).map(|region| region.span)
+    }
+
     /// Which region holds this guest address.
     #[inline]
     fn index_of(&self, address: u64) -> Option<usize> {

@@ -10,6 +10,7 @@ use vm_memory::FileOffset;
 use vm_memory::mmap::{MmapRegion, MmapRegionError};
 
 use crate::ring::Piece;
+use crate::sys::Watch;
 
 /// The addresses of a memory region, as SET_MEM_TABLE and ADD_MEM_REG say them; all in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +38,15 @@ pub(crate) enum RegionError {
     Stat(#[source] io::Error),
     #[error("mmap")]
     Mmap(#[source] MmapRegionError),
+    #[error("watch for pages that cannot be had")]
+    Watch(#[source] io::Error),
 }
 
 /// A mapped memory region.
 pub(super) struct Region {
     pub(super) span: RegionSpan,
+    /// Dropped before the mapping that it watches.
+    watch: Option<Watch>,
     mapping: MmapRegion<()>,
 }
 
@@ -109,13 +114,14 @@ impl Region {
             libc::MAP_SHARED | libc::MAP_NORESERVE,
         )
         .map_err(RegionError::Mmap)?;
-        Ok(Self { span, mapping })
+        let watch = Watch::over(mapping.as_ptr().expose_provenance(), len);
+        Ok(Self { span, watch: Some(watch.map_err(RegionError::Watch)?), mapping })
     }
 
     #[cfg(test)]
     pub(super) fn anonymous(span: RegionSpan) -> Self {
         let len = span.checked().expect("a sound span");
-        Self { span, mapping: MmapRegion::new(len).expect("memory") }
+        Self { span, watch: None, mapping: MmapRegion::new(len).expect("memory") }
     }
 
     #[cfg(test)]
@@ -124,6 +130,11 @@ impl Region {
 
         let offset = usize::try_from(start - self.span.guest).expect("an offset");
         self.mapping.get_slice(offset, len).expect("bytes of this region")
+    }
+
+    /// Whether some of its pages could not be had when we touched them.
+    pub(super) fn is_lost(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_lost)
     }
 
     /// The longest piece of at most `len` bytes from the guest address `start` on.

@@ -105,6 +105,43 @@ fn a_slot_beyond_the_last_is_refused() {
     assert_eq!(error.to_string(), "more than 509 memory regions");
 }
 
+#[test]
+#[cfg_attr(miri, ignore = "maps a file")]
+fn page_that_is_gone_is_replaced_alone_and_the_region_is_lost() {
+    let file = tempfile_of(2 * PAGE);
+    let map =
+        MemoryMap::default().with(span(0, 2, 0), file.try_clone().expect("a descriptor more"));
+    let map = map.expect("mapped");
+    let at = |address| map.piece(address, 4).expect("guest memory").expect("one piece");
+    at(0).write(b"here");
+    file.set_len(PAGE).expect("truncate");
+    assert_eq!(map.lost(), None, "nobody has touched it yet");
+
+    assert_eq!(at(PAGE).read_once(), Some([0; 4]));
+    assert_eq!(map.lost(), Some(span(0, 2, 0)));
+    assert_eq!(at(0).read_once(), Some(*b"here"));
+    at(PAGE).write(b"lost");
+    assert_eq!(at(PAGE).read_once(), Some(*b"lost"));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps a file")]
+fn region_of_huge_pages_that_there_are_none_of_is_lost_whole() {
+    const HUGE: u64 = 0x20_0000;
+    let file = crate::sys::memfd_of_huge_pages("huge").expect("memfd");
+    // More than any machine has to spare.
+    let len = 1 << 40;
+    file.set_len(len).expect("truncate");
+    let region = RegionSpan { guest: 0, len, user: 0, file_offset: 0 };
+    let map = MemoryMap::default().with(region, file).expect("mapped");
+    let mut touched = 0;
+    while map.lost().is_none() {
+        assert!(touched < len, "there are huge pages without end");
+        map.piece(touched, 4).expect("guest memory").expect("one piece").write(b"page");
+        touched += HUGE;
+    }
+}
+
 #[cfg(not(miri))]
 fn tempfile_of(len: u64) -> File {
     let file = crate::sys::memfd("test").expect("memfd");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Setup;
+use crate::memory::RegionSpan;
 use crate::ring::Request;
 use crate::sys::Eventfd;
 
@@ -82,6 +83,15 @@ impl Inbox {
     }
 }
 
+/// What an owner tells the control thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// It has done what it was told.
+    Ack(Ack),
+    /// Pages of this region could not be had. Nothing more is taken from the queue.
+    Lost(RegionSpan),
+}
+
 /// Where the requests of one queue belong.
 pub(crate) struct Home {
     mailbox: Mailbox,
@@ -108,14 +118,14 @@ impl fmt::Debug for Home {
 /// The control thread's end of the acks of all queues.
 #[derive(Debug)]
 pub(crate) struct Acks {
-    receiver: Receiver<Ack>,
+    receiver: Receiver<Report>,
     wake: Arc<Eventfd>,
 }
 
 /// An owner's end of the acks.
 #[derive(Clone, Debug)]
 pub(crate) struct AckSender {
-    sender: Sender<Ack>,
+    sender: Sender<Report>,
     wake: Arc<Eventfd>,
 }
 
@@ -131,17 +141,17 @@ impl Acks {
         self.wake.as_fd()
     }
 
-    /// The acks that have come.
-    pub(crate) fn take(&self) -> impl Iterator<Item = Ack> + '_ {
+    /// The reports that have come.
+    pub(crate) fn take(&self) -> impl Iterator<Item = Report> + '_ {
         self.wake.clear();
         self.receiver.try_iter()
     }
 }
 
 impl AckSender {
-    pub(super) fn send(&self, ack: Ack) {
+    pub(super) fn send(&self, report: Report) {
         // The control thread is gone only when the process ends.
-        let _ = self.sender.send(ack);
+        let _ = self.sender.send(report);
         self.wake.signal();
     }
 }

@@ -10,6 +10,6 @@ mod mailbox;
 mod owner;
 mod setup;
 
-pub(crate) use mailbox::{Acks, Command, Home, Mailbox};
+pub(crate) use mailbox::{Acks, Command, Home, Mailbox, Report};
 pub(crate) use owner::Owner;
 pub(crate) use setup::Setup;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::mailbox::{Ack, AckSender, Command, Home, Inbox, Mailbox};
+use super::mailbox::{Ack, AckSender, Command, Home, Inbox, Mailbox, Report};
 use super::setup::Setup;
 use crate::causes;
 use crate::device::{Device, DeviceQueue, WhenDisabled};
@@ -46,6 +46,8 @@ struct Running<Q> {
     draining: bool,
     /// The kick descriptor was hung up.
     kick_dead: bool,
+    /// How many memory regions had been lost when that was last looked at.
+    losses: u64,
 }
 
 impl<D: Device> Owner<D> {
@@ -116,7 +118,7 @@ impl<D: Device> Owner<D> {
     }
 
     fn ack(&self, next_avail: u16) {
-        self.acks.send(Ack { queue: self.index, next_avail });
+        self.acks.send(Report::Ack(Ack { queue: self.index, next_avail }));
     }
 
     /// Plays one round. Returns whether there may be more to do at once.
@@ -130,7 +132,22 @@ impl<D: Device> Owner<D> {
         }
         run.queue.poll(&mut run.ledger.completions());
         run.publish();
+        self.look_for_losses(run);
         more || (run.takes() && run.ledger.ring().is_some_and(|ring| ring.enable_kicks()))
+    }
+
+    /// Ends the queue, and with it the connection, if memory that we touched was not there.
+    fn look_for_losses(&self, run: &mut Running<D::Queue>) {
+        let losses = sys::losses();
+        if losses == run.losses {
+            return;
+        }
+        run.losses = losses;
+        let lost = run.ledger.ring().and_then(|ring| ring.shared().memory().lost());
+        if let Some(span) = lost {
+            run.broken = true;
+            self.acks.send(Report::Lost(span));
+        }
     }
 
     /// Takes at most a ring's worth of chains. Returns whether there may be more.
@@ -208,9 +225,11 @@ impl<D: Device> Owner<D> {
 
 impl<Q: DeviceQueue> Running<Q> {
     fn new(setup: Setup, queue: Q, mut ledger: Ledger) -> Self {
+        // Before the first look at the ring.
+        let losses = sys::losses();
         let event_idx = setup.event_idx();
         ledger.install(setup.ring.clone(), event_idx);
-        Self { setup, queue, ledger, broken: false, draining: false, kick_dead: false }
+        Self { setup, queue, ledger, broken: false, draining: false, kick_dead: false, losses }
     }
 
     fn install(&mut self, setup: Setup) {

@@ -19,7 +19,7 @@ pub use backend::{Backend, StartError};
 
 use crate::causes;
 use crate::device::Device;
-use crate::queue::Command;
+use crate::queue::{Command, Report};
 use channel::{Channel, ChannelError, Envelope};
 use message::{Header, Message, MessageError};
 use state::{Answer, Effect, Refusal, State};
@@ -141,10 +141,18 @@ impl<'b, D: Device> Session<'b, D> {
 
     /// Takes the acks that have come; when they all have, answers the message they are for.
     pub fn on_acks(&mut self) {
-        let acks: Vec<_> = self.backend.acks().take().collect();
-        for ack in acks {
-            self.state.stopped(ack.queue, ack.next_avail);
-            self.unacked = self.unacked.saturating_sub(1);
+        let reports: Vec<_> = self.backend.acks().take().collect();
+        for report in reports {
+            match report {
+                Report::Ack(ack) => {
+                    self.state.stopped(ack.queue, ack.next_avail);
+                    self.unacked = self.unacked.saturating_sub(1);
+                }
+                Report::Lost(span) if self.ended.is_none() => {
+                    self.end_fault(format!("memory region {span} has pages that cannot be had"));
+                }
+                Report::Lost(_) => {}
+            }
         }
         if self.unacked == 0
             && let Some((header, answer)) = self.pending.take()
