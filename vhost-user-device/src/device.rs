@@ -33,14 +33,28 @@ pub trait Device: Send + Sync + 'static {
     /// Called on the control thread, for GET_CONFIG, at any time.
     fn read_config(&self, offset: u32, out: &mut [u8]);
 
-    /// Takes what the driver wrote to the config space at `offset` (bytes): SET_CONFIG.
+    /// Takes what was written to the config space at `offset` (bytes): SET_CONFIG.
     ///
     /// Called on the control thread, at any time.
     ///
     /// # Errors
     /// The field is read-only, or the value is not one that it can take.
-    fn write_config(&self, offset: u32, data: &[u8]) -> Result<(), ConfigRefused> {
+    fn write_config(
+        &self,
+        offset: u32,
+        data: &[u8],
+        writer: ConfigWriter,
+    ) -> Result<(), ConfigRefused> {
+        let _ = writer;
         Err(ConfigRefused { offset, len: data.len() })
+    }
+
+    /// Looks at the host's side again, and returns whether the config space has changed by that.
+    ///
+    /// Called on the control thread, at any time. The front end is told by
+    /// [`Session::config_changed`](crate::Session::config_changed).
+    fn refresh(&self) -> bool {
+        false
     }
 
     /// Makes what serves the virtqueue `index` from now on, with the features that the driver
@@ -85,6 +99,15 @@ pub enum WhenDisabled {
     Leave,
     /// Requests are taken and completed with length 0, without an effect: net transmit.
     Discard,
+}
+
+/// Who writes to the config space (the flags of SET_CONFIG).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigWriter {
+    /// The driver.
+    Driver,
+    /// The front end, which brings over what the config space was on another host.
+    Migration,
 }
 
 /// The driver wrote to a part of the config space that does not take it.

@@ -30,6 +30,7 @@
 
 mod device;
 mod features;
+mod hooks;
 mod limit;
 mod memory;
 mod queue;
@@ -38,7 +39,7 @@ mod session;
 #[expect(unsafe_code, reason = "system calls that the standard library has no name for")]
 mod sys;
 
-pub use device::{ConfigRefused, Device, DeviceQueue, WhenDisabled};
+pub use device::{ConfigRefused, ConfigWriter, Device, DeviceQueue, WhenDisabled};
 pub use features::VirtioFeatures;
 pub use limit::RateLimit;
 pub use ring::{Buffers, Completions, GuestSlice, OutOfRange, Request, Scratch};

@@ -7,6 +7,8 @@
 //! (SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG) makes a new table; the old one, and with it the
 //! mappings that only it holds, goes with the last request that uses it.
 
+mod dirty_log;
+mod mapped;
 mod region;
 
 use std::fmt;
@@ -15,8 +17,10 @@ use std::sync::Arc;
 
 use crate::ring::Piece;
 
-use region::{Region, RegionError};
+use region::Region;
 
+pub(crate) use dirty_log::DirtyLog;
+pub(crate) use mapped::{MapError, Mapped};
 pub(crate) use region::RegionSpan;
 
 /// How many regions ADD_MEM_REG may add: GET_MAX_MEM_SLOTS' answer, what libvhost-user says too.
@@ -36,7 +40,7 @@ pub(crate) struct MemoryMap {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MemoryError {
     #[error("map memory region {span}")]
-    Map { span: RegionSpan, source: RegionError },
+    Map { span: RegionSpan, source: MapError },
     #[error("memory region {span} overlaps {other}")]
     Overlap { span: RegionSpan, other: RegionSpan },
     #[error("memory region {0} is not in the table")]
@@ -45,6 +49,24 @@ pub(crate) enum MemoryError {
     Full,
     #[error("memory region {0} and those before it are more than {MAX_TOTAL:#x} bytes")]
     TooMuch(RegionSpan),
+}
+
+/// Memory that the front end shares and whose pages could not be had when we touched them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    Region(RegionSpan),
+    InflightRegion,
+    DirtyLog,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region(span) => write!(f, "memory region {span}"),
+            Self::InflightRegion => f.write_str("the in-flight region"),
+            Self::DirtyLog => f.write_str("the dirty log"),
+        }
+    }
 }
 
 /// A range of guest addresses that is not, or not wholly, guest memory.
@@ -138,6 +160,12 @@ impl MemoryMap {
         Ok(None)
     }
 
+    /// The guest address of a byte of our address space that is guest memory. Not for the data
+    /// path: it looks at every region.
+    pub(crate) fn guest_address(&self, address: usize) -> Option<u64> {
+        self.regions.iter().find_map(|region| region.guest_address(address))
+    }
+
     /// A region whose pages could not be had when we touched them: what we read of it since is not
     /// what the driver wrote.
     pub(crate) fn lost(&self) -> Option<RegionSpan> {
@@ -171,7 +199,7 @@ impl fmt::Debug for MemoryMap {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl MemoryMap {
     /// A table over ordinary anonymous memory, zeroed; what Miri can map too.
     pub(crate) fn anonymous(spans: &[RegionSpan]) -> Self {

@@ -4,13 +4,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
 
-use vm_memory::FileOffset;
-use vm_memory::mmap::{MmapRegion, MmapRegionError};
-
+use super::mapped::{MapError, Mapped};
 use crate::ring::Piece;
-use crate::sys::Watch;
 
 /// The addresses of a memory region, as SET_MEM_TABLE and ADD_MEM_REG say them; all in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,29 +21,10 @@ pub(crate) struct RegionSpan {
     pub(crate) file_offset: u64,
 }
 
-/// Why a region cannot be mapped.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RegionError {
-    #[error("its length is zero")]
-    Empty,
-    #[error("its end is beyond the address space")]
-    Wraps,
-    #[error("its file has {len:#x} bytes")]
-    FileTooShort { len: u64 },
-    #[error("read the size of its file")]
-    Stat(#[source] io::Error),
-    #[error("mmap")]
-    Mmap(#[source] MmapRegionError),
-    #[error("watch for pages that cannot be had")]
-    Watch(#[source] io::Error),
-}
-
 /// A mapped memory region.
 pub(super) struct Region {
     pub(super) span: RegionSpan,
-    /// Dropped before the mapping that it watches.
-    watch: Option<Watch>,
-    mapping: MmapRegion<()>,
+    mapped: Mapped,
 }
 
 impl RegionSpan {
@@ -76,18 +53,9 @@ impl RegionSpan {
         (self.guest, self.user, self.len) == (other.guest, other.user, other.len)
     }
 
-    /// The length for mmap, once it is certain that no sum below can wrap.
-    fn checked(&self) -> Result<usize, RegionError> {
-        if self.len == 0 {
-            return Err(RegionError::Empty);
-        }
-        let wraps = [self.guest, self.user, self.file_offset]
-            .iter()
-            .any(|start| start.checked_add(self.len).is_none());
-        if wraps || isize::try_from(self.len).is_err() {
-            return Err(RegionError::Wraps);
-        }
-        usize::try_from(self.len).map_err(|_| RegionError::Wraps)
+    /// Whether no address of the region wraps.
+    fn is_sound(&self) -> bool {
+        [self.guest, self.user].iter().all(|start| start.checked_add(self.len).is_some())
     }
 }
 
@@ -99,42 +67,30 @@ impl fmt::Display for RegionSpan {
 }
 
 impl Region {
-    /// Maps the region. A regular file (a memfd is one) must be long enough: touching a page
-    /// beyond a file's end would be a SIGBUS.
-    pub(super) fn map(span: RegionSpan, file: File) -> Result<Self, RegionError> {
-        let len = span.checked()?;
-        let metadata = file.metadata().map_err(RegionError::Stat)?;
-        if metadata.is_file() && metadata.len() < span.file_offset + span.len {
-            return Err(RegionError::FileTooShort { len: metadata.len() });
+    /// Maps the region.
+    pub(super) fn map(span: RegionSpan, file: File) -> Result<Self, MapError> {
+        if !span.is_sound() {
+            return Err(MapError::Wraps);
         }
-        let mapping = MmapRegion::build(
-            Some(FileOffset::new(file, span.file_offset)),
-            len,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_NORESERVE,
-        )
-        .map_err(RegionError::Mmap)?;
-        let watch = Watch::over(mapping.as_ptr().expose_provenance(), len);
-        Ok(Self { span, watch: Some(watch.map_err(RegionError::Watch)?), mapping })
+        let mapped = Mapped::new(file, span.file_offset, span.len)?;
+        Ok(Self { span, mapped })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn anonymous(span: RegionSpan) -> Self {
-        let len = span.checked().expect("a sound span");
-        Self { span, watch: None, mapping: MmapRegion::new(len).expect("memory") }
+        let len = usize::try_from(span.len).expect("a sound span");
+        Self { span, mapped: Mapped::anonymous(len) }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn as_driver(&self, start: u64, len: usize) -> vm_memory::VolatileSlice<'_> {
-        use vm_memory::VolatileMemory;
-
         let offset = usize::try_from(start - self.span.guest).expect("an offset");
-        self.mapping.get_slice(offset, len).expect("bytes of this region")
+        self.mapped.as_driver(offset, len)
     }
 
     /// Whether some of its pages could not be had when we touched them.
     pub(super) fn is_lost(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_lost)
+        self.mapped.is_lost()
     }
 
     /// The longest piece of at most `len` bytes from the guest address `start` on.
@@ -142,6 +98,12 @@ impl Region {
     pub(super) fn piece(&self, start: u64, len: usize) -> Option<Piece> {
         // A guest address before the region is far beyond its end, modulo 2^64.
         let offset = usize::try_from(start.wrapping_sub(self.span.guest)).ok()?;
-        Piece::of_mapping(&self.mapping, offset, len)
+        self.mapped.piece(offset, len)
+    }
+
+    /// The guest address of a byte of our address space, if it is in this region.
+    pub(super) fn guest_address(&self, address: usize) -> Option<u64> {
+        // No region wraps.
+        Some(self.span.guest + self.mapped.offset_of(address)? as u64)
     }
 }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Setup;
-use crate::memory::RegionSpan;
-use crate::ring::Request;
+use crate::memory::Loss;
+use crate::ring::{Inflight, Request};
 use crate::sys::Eventfd;
 
 /// What the owner of a queue is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Start at this available index. Acked.
-    Start { setup: Setup, next_avail: u16 },
+    /// Start at this available index, or where the in-flight region says. Acked.
+    Start { setup: Setup, next_avail: u16, inflight: Option<Inflight> },
     /// Go on like this. Acked.
     Update(Setup),
     /// Take no more requests, wait for those in flight, stop. Acked with the index.
@@ -88,8 +88,8 @@ impl Inbox {
 pub(crate) enum Report {
     /// It has done what it was told.
     Ack(Ack),
-    /// Pages of this region could not be had. Nothing more is taken from the queue.
-    Lost(RegionSpan),
+    /// Pages of this memory could not be had. Nothing more is taken from the queue.
+    Lost(Loss),
 }
 
 /// Where the requests of one queue belong.

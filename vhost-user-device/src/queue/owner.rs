@@ -13,6 +13,7 @@ use super::mailbox::{Ack, AckSender, Command, Home, Inbox, Mailbox, Report};
 use super::setup::Setup;
 use crate::causes;
 use crate::device::{Device, DeviceQueue, WhenDisabled};
+use crate::hooks::Held;
 use crate::limit::RateLimit;
 use crate::ring::{Ledger, Popped, RingBroken};
 use crate::sys::{self, Wait};
@@ -91,16 +92,20 @@ impl<D: Device> Owner<D> {
     fn obey(&self, command: Command, running: &mut Option<Running<D::Queue>>) -> bool {
         match (command, running) {
             (Command::Quit, _) => return false,
-            (Command::Start { setup, next_avail }, running) => {
+            (Command::Start { setup, next_avail, inflight }, running) => {
                 let queue = self.device.start_queue(self.index, setup.features);
-                let ledger = Ledger::new(Arc::clone(&self.home), next_avail);
+                let ledger = Ledger::new(Arc::clone(&self.home), next_avail, inflight);
                 let run = running.insert(Running::new(setup, queue, ledger));
+                self.install(run);
                 // Used elements that an earlier back end published without a call.
                 run.call();
-                self.ack(next_avail);
+                self.ack(run.ledger.next_avail());
             }
             (Command::Update(setup), Some(run)) => {
-                run.install(setup);
+                if run.replace(setup) {
+                    run.call();
+                }
+                self.install(run);
                 self.ack(run.ledger.next_avail());
             }
             (Command::Stop, Some(run)) => {
@@ -117,6 +122,15 @@ impl<D: Device> Owner<D> {
         true
     }
 
+    /// Has the ledger go on as the setup says.
+    fn install(&self, run: &mut Running<D::Queue>) {
+        let Setup { ring, log, .. } = &run.setup;
+        let event_idx = run.setup.event_idx();
+        if let Err(error) = run.ledger.install(ring.clone(), event_idx, log.clone()) {
+            self.stop_broken(run, error);
+        }
+    }
+
     fn ack(&self, next_avail: u16) {
         self.acks.send(Report::Ack(Ack { queue: self.index, next_avail }));
     }
@@ -125,15 +139,18 @@ impl<D: Device> Owner<D> {
     fn round(&self, run: &mut Running<D::Queue>) -> bool {
         let mut more = false;
         if run.takes() {
-            if let Some(ring) = run.ledger.ring() {
-                ring.disable_kicks();
-            }
-            more = self.take_chains(run);
+            run.ledger.disable_kicks();
+            let size = run.ledger.ring().map_or(0, |ring| ring.size());
+            more = self.take_chains(run, usize::from(size));
+        } else if run.draining && !run.broken && run.ledger.recovered() != 0 {
+            // In flight since before we were: they end before the queue stops.
+            self.take_chains(run, run.ledger.recovered());
+            run.queue.cancel(&mut run.ledger.completions());
         }
         run.queue.poll(&mut run.ledger.completions());
         run.publish();
         self.look_for_losses(run);
-        more || (run.takes() && run.ledger.ring().is_some_and(|ring| ring.enable_kicks()))
+        more || (run.takes() && run.ledger.enable_kicks())
     }
 
     /// Ends the queue, and with it the connection, if memory that we touched was not there.
@@ -143,21 +160,38 @@ impl<D: Device> Owner<D> {
             return;
         }
         run.losses = losses;
-        let lost = run.ledger.ring().and_then(|ring| ring.shared().memory().lost());
-        if let Some(span) = lost {
+        if let Some(loss) = run.ledger.lost() {
             run.broken = true;
-            self.acks.send(Report::Lost(span));
+            self.acks.send(Report::Lost(loss));
         }
     }
 
-    /// Takes at most a ring's worth of chains. Returns whether there may be more.
-    fn take_chains(&self, run: &mut Running<D::Queue>) -> bool {
-        let Some(budget) = run.ledger.ring().map(|ring| ring.size()) else { return false };
-        let mut unpublished_since = Instant::now();
+    /// Takes at most `budget` chains. Returns whether there may be more.
+    fn take_chains(&self, run: &mut Running<D::Queue>, budget: usize) -> bool {
+        let (mut held, mut pace) = (Held::default(), Pace::new());
+        let more = self.take_with(run, budget, &mut held, &mut pace);
+        for request in held.shuffled() {
+            run.submit(request);
+            pace.publish(run);
+        }
+        more
+    }
+
+    fn take_with(
+        &self,
+        run: &mut Running<D::Queue>,
+        budget: usize,
+        held: &mut Held,
+        pace: &mut Pace,
+    ) -> bool {
         for _ in 0..budget {
             match run.ledger.pop(run.setup.rules) {
                 Ok(None) => return false,
-                Ok(Some(Popped::Request(request))) => run.submit(request),
+                Ok(Some(Popped::Request(request))) => {
+                    if let Some(request) = held.hold(request) {
+                        run.submit(request);
+                    }
+                }
                 Ok(Some(Popped::Bad { head, error })) => {
                     if let Some(suppressed) = self.bad_chains.allow() {
                         let cause = causes(&error);
@@ -172,10 +206,7 @@ impl<D: Device> Owner<D> {
                     return false;
                 }
             }
-            if unpublished_since.elapsed() >= PUBLISH_AFTER {
-                run.publish();
-                unpublished_since = Instant::now();
-            }
+            pace.publish(run);
         }
         true
     }
@@ -223,27 +254,41 @@ impl<D: Device> Owner<D> {
     }
 }
 
+/// When it was published last within a round.
+struct Pace(Instant);
+
+impl Pace {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Publishes if that was too long ago.
+    #[inline]
+    fn publish<Q: DeviceQueue>(&mut self, run: &mut Running<Q>) {
+        if self.0.elapsed() >= PUBLISH_AFTER {
+            run.publish();
+            self.0 = Instant::now();
+        }
+    }
+}
+
 impl<Q: DeviceQueue> Running<Q> {
-    fn new(setup: Setup, queue: Q, mut ledger: Ledger) -> Self {
-        // Before the first look at the ring.
+    fn new(setup: Setup, queue: Q, ledger: Ledger) -> Self {
+        // Before the first look at shared memory.
         let losses = sys::losses();
-        let event_idx = setup.event_idx();
-        ledger.install(setup.ring.clone(), event_idx);
         Self { setup, queue, ledger, broken: false, draining: false, kick_dead: false, losses }
     }
 
-    fn install(&mut self, setup: Setup) {
+    /// Takes a setup over. Returns whether there is a new call descriptor, which nobody has told
+    /// yet of what was used before it came.
+    fn replace(&mut self, setup: Setup) -> bool {
         // What came home since the last round is in the ring as it was until now.
         self.publish();
-        self.ledger.install(setup.ring.clone(), setup.event_idx());
         let known = self.setup.call.as_ref().zip(setup.call.as_ref());
         let same_call = known.is_some_and(|(old, new)| Arc::ptr_eq(old, new));
         self.setup = setup;
         self.kick_dead = false;
-        if !same_call {
-            // Nobody has heard of what was used before it came.
-            self.call();
-        }
+        !same_call
     }
 
     /// Whether chains are taken from the ring just now.
@@ -254,7 +299,7 @@ impl<Q: DeviceQueue> Running<Q> {
 
     fn submit(&mut self, request: crate::Request) {
         let mut done = self.ledger.completions();
-        if self.setup.enabled {
+        if self.setup.enabled || Q::WHEN_DISABLED == WhenDisabled::Leave {
             self.queue.submit(request, &mut done);
         } else {
             done.complete(request, 0);
@@ -263,7 +308,7 @@ impl<Q: DeviceQueue> Running<Q> {
 
     /// Shows the driver what is complete, and calls it if it wants that.
     fn publish(&mut self) {
-        if self.ledger.ring().is_some_and(|ring| ring.publish()) {
+        if self.ledger.publish() {
             self.call();
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use virtio_bindings::virtio_ring::VIRTIO_RING_F_EVENT_IDX;
 
 use crate::VirtioFeatures;
-use crate::ring::{ChainRules, GuestRing};
+use crate::ring::{ChainRules, GuestRing, WriteLog};
 use crate::sys::Notifier;
 
 /// How a queue runs. Whatever of it changes, the owner gets a new one, whole; where it is in the
@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) kick: Option<Arc<Notifier>>,
     /// Written to when requests are used; `None`: the driver polls the ring.
     pub(crate) call: Option<Arc<Notifier>>,
+    /// Where what is written to guest memory is logged, while the front end wants that.
+    pub(crate) log: Option<WriteLog>,
     /// Written to when the ring is broken.
     pub(crate) err: Option<Arc<Notifier>>,
 }

@@ -103,6 +103,11 @@ impl Buffers {
         self.pieces.len()
     }
 
+    /// The pieces themselves.
+    pub(super) fn all(&self) -> &[Piece] {
+        &self.pieces
+    }
+
     #[inline]
     pub(super) fn clear(&mut self) {
         self.pieces.clear();

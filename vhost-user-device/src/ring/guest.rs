@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use vm_memory::mmap::MmapRegion;
 
@@ -83,6 +83,40 @@ impl Piece {
         Some(unsafe { self.start().cast::<[u8; N]>().read_volatile() })
     }
 
+    /// Sets `bits` of the first byte, at once with taking it away elsewhere; false if there is no
+    /// byte. What we wrote before is visible to whoever finds them.
+    pub(crate) fn fetch_or(&self, bits: u8) -> bool {
+        if self.len() == 0 {
+            return false;
+        }
+        // SAFETY: the byte is mapped (see `Piece`); whoever shares it uses atomic accesses, too.
+        let byte = unsafe { AtomicU8::from_ptr(self.start()) };
+        byte.fetch_or(bits, Ordering::SeqCst);
+        true
+    }
+
+    /// Stores a value at byte `offset`, after all that was stored before; nothing is stored if it
+    /// does not fit.
+    #[inline]
+    pub(crate) fn store<W: Word>(&self, offset: usize, value: W) {
+        if let Some(word) = self.word(offset) {
+            value.store_at(word);
+        }
+    }
+
+    /// The value at byte `offset`, zero if there is none.
+    pub(crate) fn load<W: Word>(&self, offset: usize) -> W {
+        self.word(offset).map_or(W::default(), W::load_at)
+    }
+
+    /// The address of a value at byte `offset`, if it is within the piece and aligned.
+    #[inline]
+    fn word<W: Word>(&self, offset: usize) -> Option<WordAt<W>> {
+        let at = self.start().wrapping_add(offset).cast::<W>();
+        let fits = self.len().checked_sub(offset).is_some_and(|left| left >= size_of::<W>());
+        (fits && at.addr().is_multiple_of(size_of::<W>())).then_some(WordAt(at))
+    }
+
     /// Copies `data` to the start of the piece, which has room for it.
     #[inline]
     pub(crate) fn write(&self, data: &[u8]) {
@@ -91,6 +125,37 @@ impl Piece {
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.start(), len) };
     }
 }
+
+/// The address of a whole, aligned value in a piece that is mapped.
+#[derive(Clone, Copy)]
+pub(crate) struct WordAt<W>(*mut W);
+
+/// Numbers that shared memory has in the byte order of the machine.
+pub(crate) trait Word: Copy + Default {
+    /// Stores it, after all that was stored before.
+    fn store_at(self, at: WordAt<Self>);
+    /// Loads it, before all that is loaded after.
+    fn load_at(at: WordAt<Self>) -> Self;
+}
+
+macro_rules! words {
+    ($($word:ty: $atomic:ty),*) => {$(
+        impl Word for $word {
+            #[inline]
+            fn store_at(self, at: WordAt<Self>) {
+                // SAFETY: the address was checked, and its memory is mapped (see `Piece`).
+                unsafe { <$atomic>::from_ptr(at.0) }.store(self, Ordering::Release);
+            }
+
+            fn load_at(at: WordAt<Self>) -> Self {
+                // SAFETY: as above.
+                unsafe { <$atomic>::from_ptr(at.0) }.load(Ordering::Acquire)
+            }
+        }
+    )*};
+}
+
+words!(u8: AtomicU8, u16: AtomicU16, u64: AtomicU64);
 
 impl fmt::Debug for Piece {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

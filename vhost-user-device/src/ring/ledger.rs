@@ -5,13 +5,22 @@
 //! A ledger outlives the ring's pointers. While the ring does not translate (its memory region
 //! was removed and its successor is yet to come) it is *paused*: nothing is taken, and what
 //! completes waits here.
+//!
+//! Where there is an in-flight region, a head is marked in it as soon as it is taken, and before
+//! anything is done about it. What an earlier back end left marked is served before what is in the
+//! ring.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::chain::{self, ChainError, ChainRules};
 use super::guest::GuestRing;
+use super::inflight::Inflight;
 use super::request::{Request, Spares};
 use super::split::{Position, RingBroken, SplitRing};
+use super::written::WriteLog;
+use crate::hooks::{self, Point};
+use crate::memory::Loss;
 use crate::queue::Home;
 use crate::ring::shared::SharedRing;
 
@@ -20,8 +29,14 @@ pub(crate) struct Ledger {
     state: State,
     spares: Spares,
     in_flight: usize,
+    /// Which heads are in flight.
+    taken: Vec<bool>,
+    /// Heads that an earlier back end took, in their order.
+    recovered: VecDeque<u16>,
     /// Heads and written lengths that wait for a paused ring to come back.
     waiting: Vec<(u16, u32)>,
+    inflight: Option<Inflight>,
+    log: Option<WriteLog>,
 }
 
 enum State {
@@ -43,35 +58,64 @@ pub(crate) enum Popped {
 
 impl Ledger {
     /// The ledger of a queue that starts at the available index `next_avail`, paused.
-    pub(crate) fn new(home: Arc<Home>, next_avail: u16) -> Self {
+    pub(crate) fn new(home: Arc<Home>, next_avail: u16, inflight: Option<Inflight>) -> Self {
         Self {
             state: State::Paused { next_avail, position: None },
             spares: Spares::new(home),
             in_flight: 0,
+            taken: Vec::new(),
+            recovered: VecDeque::new(),
             waiting: Vec::new(),
+            inflight,
+            log: None,
         }
     }
 
-    /// Goes on with the ring at these addresses, or pauses without one.
-    pub(crate) fn install(&mut self, ring: Option<GuestRing>, event_idx: bool) {
+    /// Goes on with the ring at these addresses, or pauses without one, and logs from now on what
+    /// is written, or does not.
+    ///
+    /// # Errors
+    /// It is the first time that the ring is there, and its part of the in-flight region makes no
+    /// sense. It stays paused.
+    pub(crate) fn install(
+        &mut self,
+        ring: Option<GuestRing>,
+        event_idx: bool,
+        log: Option<WriteLog>,
+    ) -> Result<(), RingBroken> {
+        self.log = log;
+        self.spares.clear();
         let (next_avail, position) = match &self.state {
             State::Serving(ring) => (ring.position().next_avail, Some(ring.position())),
             State::Paused { next_avail, position } => (*next_avail, *position),
         };
-        self.state = match ring {
-            None => State::Paused { next_avail, position },
-            Some(shared) => {
-                let used_idx = shared.used_idx();
-                let start = || Position::at_start(next_avail, used_idx);
-                let position = position.unwrap_or_else(start);
-                let mut ring = SplitRing::new(shared, event_idx, position);
-                for (head, written) in self.waiting.drain(..) {
-                    ring.push_used(head, written);
-                }
-                State::Serving(ring)
-            }
+        let Some(shared) = ring else {
+            self.state = State::Paused { next_avail, position };
+            return Ok(());
         };
-        self.spares.clear();
+        let position = match position {
+            Some(position) => position,
+            None => self.start(&shared, next_avail)?,
+        };
+        let mut ring = SplitRing::new(shared, event_idx, position);
+        for (head, written) in self.waiting.drain(..) {
+            push_used(&mut ring, &mut self.inflight, head, written);
+        }
+        self.state = State::Serving(ring);
+        Ok(())
+    }
+
+    /// Where a ring starts that was never there before. With an in-flight region it is what the
+    /// ring and the region say, whatever the front end said.
+    fn start(&mut self, ring: &GuestRing, next_avail: u16) -> Result<Position, RingBroken> {
+        self.taken = vec![false; usize::from(ring.size())];
+        let used_idx = ring.used_idx();
+        let Some(inflight) = &mut self.inflight else {
+            return Ok(Position::at_start(next_avail, used_idx));
+        };
+        self.recovered = inflight.recover(used_idx, ring.size())?.into();
+        let next_avail = self.recovered.iter().fold(used_idx, |index, _| index.wrapping_add(1));
+        Ok(Position::at_start(next_avail, used_idx))
     }
 
     /// The ring, unless it is paused.
@@ -93,6 +137,11 @@ impl Ledger {
         self.in_flight
     }
 
+    /// How many requests an earlier back end took, and are still to be served.
+    pub(crate) fn recovered(&self) -> usize {
+        self.recovered.len()
+    }
+
     /// The index of the next available entry: GET_VRING_BASE's answer.
     pub(crate) fn next_avail(&self) -> u16 {
         match &self.state {
@@ -101,31 +150,108 @@ impl Ledger {
         }
     }
 
-    /// Takes the next available chain, if there is one and the ring is not paused.
+    /// Takes the next chain, if there is one and the ring is not paused: what an earlier back end
+    /// had taken first, then what is available.
     #[inline]
     pub(crate) fn pop(&mut self, rules: ChainRules) -> Result<Option<Popped>, RingBroken> {
         let State::Serving(ring) = &mut self.state else { return Ok(None) };
-        let Some(head) = ring.pop()? else { return Ok(None) };
-        let shared = ring.shared();
-        let size = shared.size();
+        let (head, index) = match self.recovered.pop_front() {
+            Some(head) => (head, None),
+            None => match ring.pop()? {
+                Some(head) => (head, Some(ring.position().next_avail.wrapping_sub(1))),
+                None => return Ok(None),
+            },
+        };
         // Without this a driver that makes the same heads available again and again while their
         // requests are in flight could have us hold any number.
-        if self.in_flight >= usize::from(size) {
-            ring.unpop();
-            return Err(RingBroken::TooMany { size });
+        match self.taken.get_mut(usize::from(head)) {
+            Some(taken) if !*taken => *taken = true,
+            _ => {
+                if index.is_some() {
+                    ring.unpop();
+                }
+                return Err(RingBroken::InFlight { head });
+            }
         }
-        let index = ring.position().next_avail.wrapping_sub(1);
+        if let Some(inflight) = self.inflight.as_mut().filter(|_| index.is_some()) {
+            inflight.mark(head);
+        }
+        let shared = ring.shared();
         let memory = shared.memory();
         let mut parts = self.spares.take(head, index, memory);
         let (readable, writable) = (&mut parts.readable, &mut parts.writable);
         let walked = chain::walk(shared, head, memory, rules, readable, writable);
         if let Err(error) = walked {
             self.spares.keep(parts, Some(memory));
-            ring.push_used(head, 0);
+            give_up(&mut self.taken, head);
+            push_used(ring, &mut self.inflight, head, 0);
             return Ok(Some(Popped::Bad { head, error }));
         }
         self.in_flight += 1;
         Ok(Some(Popped::Request(Request::new(parts))))
+    }
+
+    /// Shows the driver what is complete. Returns whether it wants a call for that.
+    #[inline]
+    #[must_use]
+    pub(crate) fn publish(&mut self) -> bool {
+        let State::Serving(ring) = &mut self.state else { return false };
+        if !ring.has_unpublished() {
+            return false;
+        }
+        hooks::pass(Point::UsedElement);
+        if let Some(inflight) = &mut self.inflight {
+            inflight.before_used_idx();
+        }
+        let from = ring.published();
+        let wants_call = ring.publish();
+        hooks::pass(Point::UsedIdx);
+        let to = ring.published();
+        if let Some(inflight) = &mut self.inflight {
+            inflight.after_used_idx(to);
+        }
+        if let Some(log) = &self.log {
+            log.used(ring.size(), from, to);
+            log.notify();
+        }
+        hooks::pass(Point::Call);
+        wants_call
+    }
+
+    /// Asks the driver for no kicks, while we look at the ring anyway.
+    #[inline]
+    pub(crate) fn disable_kicks(&mut self) {
+        let State::Serving(ring) = &mut self.state else { return };
+        ring.disable_kicks();
+        if let Some(log) = &self.log {
+            log.used(ring.size(), 0, 0);
+        }
+    }
+
+    /// Asks the driver for kicks. Returns whether there is something to take already.
+    #[inline]
+    #[must_use]
+    pub(crate) fn enable_kicks(&mut self) -> bool {
+        let State::Serving(ring) = &mut self.state else { return false };
+        let more = ring.enable_kicks();
+        if let Some(log) = &self.log {
+            log.used(ring.size(), 0, 0);
+        }
+        more
+    }
+
+    /// What of the memory that we share was not there when we touched it.
+    pub(crate) fn lost(&self) -> Option<Loss> {
+        let region = match &self.state {
+            State::Serving(ring) => ring.shared().memory().lost(),
+            State::Paused { .. } => None,
+        };
+        let inflight = || self.inflight.as_ref().filter(|inflight| inflight.is_lost());
+        let log = || self.log.as_ref().filter(|log| log.log.is_lost());
+        region
+            .map(Loss::Region)
+            .or_else(|| inflight().map(|_| Loss::InflightRegion))
+            .or_else(|| log().map(|_| Loss::DirtyLog))
     }
 
     /// Where requests are completed.
@@ -150,11 +276,17 @@ impl Completions<'_> {
         if !Arc::ptr_eq(&request.parts().home, ledger.spares.home()) {
             return request.send_home(written);
         }
+        hooks::pass(Point::Submission);
         let parts = request.into_parts();
         ledger.in_flight -= 1;
+        give_up(&mut ledger.taken, parts.head);
+        if let Some(log) = &ledger.log {
+            log.buffers(&parts.writable, &parts.memory);
+        }
+        hooks::pass(Point::Completion);
         match &mut ledger.state {
             State::Serving(ring) => {
-                ring.push_used(parts.head, written);
+                push_used(ring, &mut ledger.inflight, parts.head, written);
                 ledger.spares.keep(parts, Some(ring.shared().memory()));
             }
             State::Paused { .. } => {
@@ -174,11 +306,15 @@ impl Completions<'_> {
         let ledger = &mut *self.ledger;
         let parts = request.parts();
         let newest = ledger.next_avail().wrapping_sub(1);
-        if parts.index != newest || !Arc::ptr_eq(&parts.home, ledger.spares.home()) {
+        if parts.index != Some(newest) || !Arc::ptr_eq(&parts.home, ledger.spares.home()) {
             return Err(request);
         }
         let parts = request.into_parts();
         ledger.in_flight -= 1;
+        give_up(&mut ledger.taken, parts.head);
+        if let Some(inflight) = &mut ledger.inflight {
+            inflight.unmark(parts.head);
+        }
         match &mut ledger.state {
             State::Serving(ring) => {
                 ring.unpop();
@@ -201,5 +337,27 @@ impl std::fmt::Debug for Completions<'_> {
         f.debug_struct("Completions")
             .field("in_flight", &self.ledger.in_flight)
             .finish_non_exhaustive()
+    }
+}
+
+/// The chain at `head` is done: it is in the used ring, which the driver sees later.
+#[inline]
+fn push_used(
+    ring: &mut SplitRing<GuestRing>,
+    inflight: &mut Option<Inflight>,
+    head: u16,
+    written: u32,
+) {
+    ring.push_used(head, written);
+    if let Some(inflight) = inflight {
+        inflight.complete(head);
+    }
+}
+
+/// The chain at `head` is in flight no more.
+#[inline]
+fn give_up(taken: &mut [bool], head: u16) {
+    if let Some(taken) = taken.get_mut(usize::from(head)) {
+        *taken = false;
     }
 }

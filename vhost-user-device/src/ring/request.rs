@@ -29,8 +29,8 @@ pub struct Request {
 /// have grown to, so that serving a request allocates nothing.
 pub(crate) struct Parts {
     pub(super) head: u16,
-    /// The available index that it was taken at.
-    pub(super) index: u16,
+    /// The available index that it was taken at; none if an earlier back end took it.
+    pub(super) index: Option<u16>,
     pub(super) memory: Arc<MemoryMap>,
     pub(super) home: Arc<Home>,
     pub(super) readable: Buffers,
@@ -119,7 +119,12 @@ impl Spares {
 
     /// Parts with empty lists, for a chain in `memory`.
     #[inline]
-    pub(super) fn take(&mut self, head: u16, index: u16, memory: &Arc<MemoryMap>) -> Box<Parts> {
+    pub(super) fn take(
+        &mut self,
+        head: u16,
+        index: Option<u16>,
+        memory: &Arc<MemoryMap>,
+    ) -> Box<Parts> {
         let Some(mut parts) = self.spares.pop() else {
             return Box::new(Parts {
                 head,

@@ -3,6 +3,7 @@
 //! The split ring's protocol, device side (virtio 1.3, section 2.7): which heads are available,
 //! which are used, and who is notified. No memory but the shared words, no chains, no threads.
 
+use super::inflight::NotRecoverable;
 use super::shared::{NO_INTERRUPT, NO_NOTIFY, SharedRing};
 
 /// Where the device is in a ring. It outlives the pointers: a ring that does not translate for a
@@ -35,8 +36,10 @@ pub(crate) enum RingBroken {
     AvailIndex { idx: u16, next: u16, ahead: u16, size: u16 },
     #[error("head {head} is beyond ring size {size}")]
     Head { head: u16, size: u16 },
-    #[error("more than {size} requests are in flight")]
-    TooMany { size: u16 },
+    #[error("head {head} is in flight already")]
+    InFlight { head: u16 },
+    #[error(transparent)]
+    NotRecoverable(#[from] NotRecoverable),
 }
 
 /// One split ring, device side.
@@ -104,6 +107,12 @@ impl<S: SharedRing> SplitRing<S> {
         let slot = self.position.next_used & (self.shared.size() - 1);
         self.shared.set_used_element(slot, head, written);
         self.position.next_used = self.position.next_used.wrapping_add(1);
+    }
+
+    /// `used.idx` as the driver knows it.
+    #[inline]
+    pub(crate) fn published(&self) -> u16 {
+        self.position.published
     }
 
     /// Whether used elements wait to be published.

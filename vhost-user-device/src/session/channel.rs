@@ -43,11 +43,14 @@ pub(super) struct Channel {
     received: Vec<u8>,
     fds: Vec<OwnedFd>,
     unsent: VecDeque<u8>,
+    /// It goes with the first of these bytes. There is never more than one reply.
+    unsent_fd: Option<OwnedFd>,
 }
 
 impl Channel {
     pub(super) fn new(socket: UnixStream) -> Self {
-        Self { socket, received: Vec::new(), fds: Vec::new(), unsent: VecDeque::new() }
+        let (received, fds) = (Vec::new(), Vec::new());
+        Self { socket, received, fds, unsent: VecDeque::new(), unsent_fd: None }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -108,11 +111,25 @@ impl Channel {
         self.flush()
     }
 
+    /// [`Self::reply`], with a descriptor.
+    pub(super) fn reply_with(&mut self, bytes: &[u8], fd: OwnedFd) -> Result<(), ChannelError> {
+        self.unsent_fd = Some(fd);
+        self.reply(bytes)
+    }
+
     /// Sends what is yet to be sent, as far as it fits.
     pub(super) fn flush(&mut self) -> Result<(), ChannelError> {
         while !self.unsent.is_empty() {
-            match sys::send(self.socket.as_fd(), self.unsent.make_contiguous()) {
-                Ok(sent) => drop(self.unsent.drain(..sent)),
+            let (socket, bytes) = (self.socket.as_fd(), self.unsent.make_contiguous());
+            let sent = match &self.unsent_fd {
+                None => sys::send(socket, bytes),
+                Some(fd) => sys::send_with_fds(socket, bytes, &[fd.as_fd()]),
+            };
+            match sent {
+                Ok(sent) => {
+                    self.unsent.drain(..sent);
+                    self.unsent_fd = None;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -6,11 +6,11 @@
 //! never waits: its owner's loop watches the descriptors and calls back, so that a front end that
 //! stops in the middle of a message, or a disk that does not answer, holds up no signal.
 
+mod back_channel;
 mod backend;
 mod channel;
 mod message;
 mod state;
-mod vring;
 
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
@@ -148,8 +148,8 @@ impl<'b, D: Device> Session<'b, D> {
                     self.state.stopped(ack.queue, ack.next_avail);
                     self.unacked = self.unacked.saturating_sub(1);
                 }
-                Report::Lost(span) if self.ended.is_none() => {
-                    self.end_fault(format!("memory region {span} has pages that cannot be had"));
+                Report::Lost(loss) if self.ended.is_none() => {
+                    self.end_fault(format!("{loss} has pages that cannot be had"));
                 }
                 Report::Lost(_) => {}
             }
@@ -166,6 +166,16 @@ impl<'b, D: Device> Session<'b, D> {
     /// Ends the connection: no message is read any more, every queue drains.
     pub fn end(&mut self) {
         self.end_because(Ended::Asked);
+    }
+
+    /// The config space has changed: tells the front end, if it has given us a channel for that.
+    pub fn config_changed(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        if let Err(error) = self.state.config_changed() {
+            self.backend.warn(format_args!("not told that the config space has changed: {error}"));
+        }
     }
 
     fn end_because(&mut self, why: Ended) {
@@ -226,6 +236,16 @@ impl<'b, D: Device> Session<'b, D> {
     fn answer(&mut self, header: Header, answer: Answer) {
         match answer {
             Answer::Payload(payload) => self.send(header, &payload),
+            Answer::File(payload, file) => {
+                let sent = self.channel.reply_with(&header.reply(&payload), file.into());
+                if let Err(error) = sent {
+                    self.fail(error);
+                }
+            }
+            Answer::Reset => {
+                self.state.reset();
+                self.answer(header, Answer::Success);
+            }
             Answer::Base(queue) => {
                 let [a, b] = [u32::from(queue), u32::from(self.state.next_avail(queue))]
                     .map(u32::to_ne_bytes);

@@ -12,11 +12,10 @@ pub(crate) use notify::{Eventfd, Notifier};
 use poll::has_room;
 
 pub(crate) use poll::{Wait, wait_readable};
-#[cfg(test)]
-pub(crate) use socket::send_with_fds;
-pub(crate) use socket::{MAX_FDS, receive, send};
+pub(crate) use socket::{MAX_FDS, receive, send, send_with_fds};
 
 use std::io;
+use std::os::fd::AsRawFd;
 
 /// The result of a system call that returns -1 for an error.
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -26,6 +25,30 @@ fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
 /// The result of a system call that returns a length, or -1 for an error.
 fn checked_len(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Bytes of the pages that a file is mapped in: those of hugetlbfs are its blocks.
+pub(crate) fn page_size_of(file: &std::fs::File) -> io::Result<u64> {
+    // SAFETY: the structure is plain data, for which zeroes are valid.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is writable and outlives the call.
+    checked(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) })?;
+    let huge = (stat.f_type == libc::HUGETLBFS_MAGIC).then_some(stat.f_bsize);
+    // SAFETY: the call takes no pointers.
+    let page = huge.unwrap_or_else(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
+    u64::try_from(page).ok().filter(|page| page.is_power_of_two()).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("its pages have {page} bytes"))
+    })
+}
+
+/// A file in memory whose size, `len` bytes, nobody can change.
+pub(crate) fn sealed_memfd(name: &str, len: u64) -> io::Result<std::fs::File> {
+    let file = memfd_with(name, libc::MFD_ALLOW_SEALING)?;
+    file.set_len(len)?;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: the call takes no pointers.
+    checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    Ok(file)
 }
 
 /// A file in memory.
@@ -40,7 +63,6 @@ pub(crate) fn memfd_of_huge_pages(name: &str) -> io::Result<std::fs::File> {
     memfd_with(name, libc::MFD_HUGETLB)
 }
 
-#[cfg(test)]
 fn memfd_with(name: &str, flags: libc::c_uint) -> io::Result<std::fs::File> {
     use std::os::fd::{FromRawFd, OwnedFd};
 

@@ -97,8 +97,8 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     })
 }
 
-/// Sends bytes and descriptors at once, as a front end does.
-#[cfg(test)]
+/// Sends bytes, as many as fit at once, and descriptors with the first of them. Errors with
+/// `WouldBlock` if nothing was sent.
 pub(crate) fn send_with_fds(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
@@ -111,10 +111,8 @@ pub(crate) fn send_with_fds(
     let mut control: Vec<u8> = header.chain(data).collect();
     control.resize(control.len().next_multiple_of(8), 0);
     // Aligned as the kernel wants it.
-    let mut control: Vec<u64> = control
-        .chunks_exact(8)
-        .map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes")))
-        .collect();
+    let (words, _) = control.as_chunks();
+    let mut control: Vec<u64> = words.iter().map(|word| u64::from_ne_bytes(*word)).collect();
     let mut bytes =
         libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: the structure is plain data, for which zeroes are valid.
@@ -125,8 +123,7 @@ pub(crate) fn send_with_fds(
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(control.as_slice());
     }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: `message` names `bytes` and `control`, which outlive the call and are only read.
-    checked_len(unsafe {
-        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
-    })
+    checked_len(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) })
 }

@@ -8,7 +8,7 @@ use super::driver::Layout;
 use crate::memory::{MemoryMap, RegionSpan};
 use crate::queue::{Command, Home, Mailbox};
 use crate::ring::chain::ChainRules;
-use crate::ring::{Ledger, Popped, Request, RingBroken};
+use crate::ring::{GuestRing, Inflight, Ledger, Popped, Request, RingBroken};
 
 /// What the device writes into a request that it dropped, as the tests' device has it.
 pub(super) const FAILED: u32 = 1;
@@ -24,18 +24,28 @@ impl Bench {
     /// The ledger of the ring at `layout`, with EVENT_IDX, serving.
     pub(super) fn new(memory: &Arc<MemoryMap>, layout: Layout) -> Self {
         let mut bench = Self::paused_at(0);
-        bench.ledger.install(layout.device(memory), true);
+        bench.install(layout.device(memory), true);
         assert!(!bench.ledger.is_paused());
         bench
     }
 
     /// A ledger without a ring so far, which starts at an available index.
     pub(super) fn paused_at(next_avail: u16) -> Self {
+        Self::tracked_at(next_avail, None)
+    }
+
+    /// [`Self::paused_at`], with a queue's part of an in-flight region.
+    pub(super) fn tracked_at(next_avail: u16, inflight: Option<Inflight>) -> Self {
         let (mailbox, inbox) = Mailbox::new().expect("a mailbox");
         let home = Arc::new(Home::new(mailbox, |_| FAILED));
         let rules = ChainRules { indirect: true, longest: 1024 };
         let next_command = Box::new(move || inbox.next());
-        Self { ledger: Ledger::new(home, next_avail), rules, next_command }
+        Self { ledger: Ledger::new(home, next_avail, inflight), rules, next_command }
+    }
+
+    /// Goes on with this ring, without a dirty log.
+    pub(super) fn install(&mut self, ring: Option<GuestRing>, event_idx: bool) {
+        self.ledger.install(ring, event_idx, None).expect("a ring that can be served");
     }
 
     pub(super) fn pop(&mut self) -> Result<Option<Popped>, RingBroken> {
@@ -58,7 +68,7 @@ impl Bench {
 
     /// Publishes what is complete; returns whether the driver wants a call.
     pub(super) fn publish(&mut self) -> bool {
-        self.ledger.ring().expect("a ring").publish()
+        self.ledger.publish()
     }
 
     /// The request that has come home, with its written length.

@@ -431,8 +431,10 @@ fn available_index_that_jumps_breaks_the_ring() {
 #[test]
 fn available_index_a_whole_ring_ahead_is_taken() {
     with_ring(|bench, driver| {
-        driver.write_chain(0, &[readable(1)]);
-        (0..SIZE).for_each(|_| driver.offer(0));
+        for head in 0..SIZE {
+            driver.write_chain(head, &[readable(1)]);
+            driver.offer(head);
+        }
         driver.show();
         let requests: Vec<_> = (0..SIZE).map(|_| bench.request()).collect();
         assert!(matches!(bench.pop(), Ok(None)));

@@ -40,7 +40,7 @@ fn no_notification_is_lost_with_flags() {
 fn run(event_idx: bool) {
     let memory = memory(&[region(0, 0x8000)]);
     let mut bench = Bench::paused_at(0);
-    bench.ledger.install(LAYOUT.device(&memory), event_idx);
+    bench.install(LAYOUT.device(&memory), event_idx);
     let (kick, call) = (Bell::new("kick"), Bell::new("call"));
     let mut sender = Sender::new(Driver::new(&memory, LAYOUT), event_idx);
     let (driver, device) = std::thread::scope(|threads| {

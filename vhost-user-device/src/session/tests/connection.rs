@@ -128,7 +128,7 @@ fn unknown_message_is_ignored_or_answered_with_a_refusal() {
     let mut link = Link::negotiated(&mut backend, &guest);
     link.tell(99, &[1, 2, 3]);
     assert_eq!(link.ask(98, &[]), longs(&[REFUSED]));
-    assert_eq!(link.ask(GET_INFLIGHT_FD, &[0; 24]), longs(&[REFUSED]));
+    assert_eq!(link.ask(SEND_RARP, &[0; 24]), longs(&[REFUSED]));
     assert_eq!(link.ask(SET_OWNER, &[]), longs(&[SUCCESS]));
 }
 

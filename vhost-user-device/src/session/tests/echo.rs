@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    Completions, ConfigRefused, Device, DeviceQueue, Request, VirtioFeatures, WhenDisabled,
+    Completions, ConfigRefused, ConfigWriter, Device, DeviceQueue, Request, VirtioFeatures,
+    WhenDisabled,
 };
 
 /// Features that [`Echo`] offers: two bits that mean nothing here.
@@ -114,7 +115,7 @@ impl<const DISCARD: bool> Device for Echo<DISCARD> {
     }
 
     /// The first byte may be written.
-    fn write_config(&self, offset: u32, data: &[u8]) -> Result<(), ConfigRefused> {
+    fn write_config(&self, offset: u32, data: &[u8], _: ConfigWriter) -> Result<(), ConfigRefused> {
         match (offset, data.len()) {
             (0, 1) => Ok(()),
             (offset, len) => Err(ConfigRefused { offset, len }),

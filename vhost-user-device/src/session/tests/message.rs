@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use super::{NEED_REPLY, REPLY, VERSION, is_closed, longs, request::*, words};
 use crate::memory::RegionSpan;
-use crate::session::message::{Header, MAX_PAYLOAD, Message};
+use crate::session::message::{FileRange, Header, InflightShape, MAX_PAYLOAD, Message};
 
 const NO_DESCRIPTOR: u64 = 1 << 8;
 
@@ -147,7 +147,7 @@ fn get_config_needs_no_room_for_the_contents() {
 #[test]
 fn set_vring_addr_is_read_in_the_order_of_the_wire() {
     let payload = [words(&[2, 1]), longs(&[0xd0, 0xe0, 0xa0, 0x10])].concat();
-    let Ok(Message::SetVringAddr { index: 2, addresses }) =
+    let Ok(Message::SetVringAddr { index: 2, addresses, log: Some(0x10) }) =
         Message::parse(SET_VRING_ADDR, &payload, Vec::new())
     else {
         panic!("not SET_VRING_ADDR of queue 2");
@@ -156,9 +156,71 @@ fn set_vring_addr_is_read_in_the_order_of_the_wire() {
 }
 
 #[test]
+fn set_vring_addr_without_the_flag_for_it_is_not_logged() {
+    let payload = [words(&[2, 0]), longs(&[0xd0, 0xe0, 0xa0, 0x10])].concat();
+    let message = Message::parse(SET_VRING_ADDR, &payload, Vec::new());
+    assert!(matches!(message, Ok(Message::SetVringAddr { log: None, .. })), "{message:?}");
+}
+
+#[test]
+fn set_log_base_says_which_bytes_of_the_file() {
+    let (fds, _peers) = descriptors(1);
+    let message = Message::parse(SET_LOG_BASE, &longs(&[0x2000, 0x1000]), fds);
+    let Ok(Message::SetLogBase(FileRange { offset: 0x1000, len: 0x2000, .. })) = message else {
+        panic!("{message:?}");
+    };
+    let refused = refusal(SET_LOG_BASE, &longs(&[0x2000, 0x1000]), 0);
+    assert_eq!(refused, "SET_LOG_BASE came with 0 descriptors instead of 1");
+    let refused = refusal(SET_LOG_BASE, &longs(&[0x2000]), 1);
+    assert_eq!(refused, "SET_LOG_BASE has a payload of 8 bytes, fewer than 16");
+}
+
+#[test]
+fn get_inflight_fd_says_how_many_queues_of_how_many_descriptors() {
+    let payload = [longs(&[0, 0]), words(&[128 << 16 | 2, 0])].concat();
+    let expected = "GetInflightFd(InflightShape { num_queues: 2, queue_size: 128 })";
+    assert_eq!(meaning(GET_INFLIGHT_FD, &payload), expected);
+    // As the specification has it, without the padding of the C structure.
+    assert_eq!(meaning(GET_INFLIGHT_FD, &payload[..20]), expected);
+    let refused = refusal(GET_INFLIGHT_FD, &payload[..19], 0);
+    assert_eq!(refused, "GET_INFLIGHT_FD has a payload of 19 bytes, fewer than 20");
+}
+
+#[test]
+fn set_inflight_fd_says_which_bytes_of_the_file_are_for_how_many_queues() {
+    let (fds, _peers) = descriptors(1);
+    let payload = [longs(&[0x2000, 0x1000]), words(&[128 << 16 | 2, 0])].concat();
+    let message = Message::parse(SET_INFLIGHT_FD, &payload, fds);
+    let shape = InflightShape { num_queues: 2, queue_size: 128 };
+    match message {
+        Ok(Message::SetInflightFd(said, FileRange { offset: 0x1000, len: 0x2000, .. })) => {
+            assert_eq!(said, shape);
+        }
+        other => panic!("{other:?}"),
+    }
+    let refused = refusal(SET_INFLIGHT_FD, &payload, 0);
+    assert_eq!(refused, "SET_INFLIGHT_FD came with 0 descriptors instead of 1");
+}
+
+#[test]
+fn set_log_fd_comes_with_a_descriptor() {
+    let (fds, _peers) = descriptors(1);
+    assert!(matches!(Message::parse(SET_LOG_FD, &[], fds), Ok(Message::SetLogFd(_))));
+    let refused = refusal(SET_LOG_FD, &[], 0);
+    assert_eq!(refused, "SET_LOG_FD came with 0 descriptors instead of 1");
+}
+
+#[test]
+fn status_is_a_number_of_64_bits() {
+    assert_eq!(meaning(SET_STATUS, &longs(&[15])), "SetStatus(15)");
+    assert_eq!(meaning(GET_STATUS, &[]), "GetStatus");
+    assert_eq!(meaning(RESET_DEVICE, &[]), "ResetDevice");
+}
+
+#[test]
 fn set_config_takes_as_many_bytes_as_it_says() {
     let payload = [words(&[32, 2, 0]), vec![1, 2, 3]].concat();
-    assert_eq!(meaning(SET_CONFIG, &payload), "SetConfig { offset: 32, data: [1, 2] }");
+    assert_eq!(meaning(SET_CONFIG, &payload), "SetConfig { offset: 32, data: [1, 2], flags: 0 }");
 }
 
 #[test]
@@ -344,13 +406,7 @@ fn unknown_message_is_refused() {
 
 #[test]
 fn message_that_is_not_implemented_is_refused_by_name() {
-    for (request, name) in [
-        (SET_LOG_BASE, "SET_LOG_BASE"),
-        (19, "SEND_RARP"),
-        (22, "IOTLB_MSG"),
-        (GET_INFLIGHT_FD, "GET_INFLIGHT_FD"),
-        (39, "SET_STATUS"),
-    ] {
+    for (request, name) in [(SEND_RARP, "SEND_RARP"), (20, "NET_SET_MTU"), (22, "IOTLB_MSG")] {
         assert_eq!(refusal(request, &[0; 64], 1), format!("{name} is not implemented"));
     }
 }
@@ -391,7 +447,11 @@ fn descriptors_in(message: &Message) -> usize {
         Message::SetVringKick { fd, .. }
         | Message::SetVringCall { fd, .. }
         | Message::SetVringErr { fd, .. } => usize::from(fd.is_some()),
-        Message::SetBackendReqFd(_) | Message::AddMemReg(..) => 1,
+        Message::SetBackendReqFd(_)
+        | Message::AddMemReg(..)
+        | Message::SetLogBase(_)
+        | Message::SetLogFd(_)
+        | Message::SetInflightFd(..) => 1,
         _ => 0,
     }
 }

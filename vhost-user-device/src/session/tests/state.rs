@@ -17,6 +17,7 @@ use crate::session::state::{Answer, Effect, Refusal, State};
 use crate::sys;
 
 pub(super) const PROTOCOL_FEATURES: u64 = 1 << 30;
+pub(super) const LOG_ALL: u64 = 1 << 26;
 const RING_FEATURES: u64 = 1 << 28 | 1 << 29 | 1 << 32;
 const USER: u64 = 0x7f00_0000_0000;
 const LEN: u64 = 0x1_0000;
@@ -57,7 +58,7 @@ pub(super) fn refusal(state: &mut State<Echo>, message: Message) -> String {
 /// The commands of a message that is answered with success: which queue is told what.
 pub(super) fn told(state: &mut State<Echo>, message: Message) -> Vec<(u16, &'static str)> {
     let Effect { commands, answer } = apply(state, message);
-    assert_eq!(answer, Answer::Success);
+    assert!(matches!(answer, Answer::Success), "{answer:?}");
     let name = |command| match command {
         Command::Start { .. } => "start",
         Command::Update(_) => "update",
@@ -79,7 +80,9 @@ pub(super) fn update(state: &mut State<Echo>, message: Message) -> (u16, Setup) 
 pub(super) fn start(state: &mut State<Echo>, index: u32) -> (Setup, u16) {
     let effect = apply(state, Message::SetVringKick { index, fd: fd() });
     match <[_; 1]>::try_from(effect.commands) {
-        Ok([(queue, Command::Start { setup, next_avail })]) if u32::from(queue) == index => {
+        Ok([(queue, Command::Start { setup, next_avail, inflight: None })])
+            if u32::from(queue) == index =>
+        {
             (setup, next_avail)
         }
         other => panic!("not one start of queue {index}: {other:?}"),
@@ -92,7 +95,7 @@ pub(super) fn with_started(queues: &[u32]) -> State<Echo> {
     apply(&mut state, Message::SetMemTable(vec![region()]));
     for index in queues.iter().copied() {
         apply(&mut state, Message::SetVringNum { index, num: 8 });
-        apply(&mut state, Message::SetVringAddr { index, addresses: HERE });
+        apply(&mut state, Message::SetVringAddr { index, addresses: HERE, log: None });
         start(&mut state, index);
     }
     state
@@ -111,15 +114,17 @@ fn no_commands() -> Vec<(u16, &'static str)> {
 
 #[test]
 fn features_of_device_ring_and_protocol_are_offered() {
-    let expected = longs(&[FEATURES | RING_FEATURES | PROTOCOL_FEATURES]);
+    let expected = longs(&[FEATURES | RING_FEATURES | PROTOCOL_FEATURES | LOG_ALL]);
     assert_eq!(payload(&mut state(), Message::GetFeatures), expected);
 }
 
 #[test]
 fn protocol_features_queues_and_slots_are_said() {
     let mut state = state();
-    // MQ, REPLY_ACK, BACKEND_REQ, CONFIG, CONFIGURE_MEM_SLOTS.
-    let expected = longs(&[1 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 15]);
+    // MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE,
+    // CONFIGURE_MEM_SLOTS, STATUS.
+    let bits = [0, 1, 3, 5, 9, 12, 13, 15, 16];
+    let expected = longs(&[bits.iter().fold(0, |all, bit| all | 1 << bit)]);
     assert_eq!(payload(&mut state, Message::GetProtocolFeatures), expected);
     assert_eq!(payload(&mut state, Message::GetQueueNum), longs(&[3]));
     assert_eq!(payload(&mut state, Message::GetMaxMemSlots), longs(&[509]));
@@ -272,13 +277,13 @@ fn config_that_cannot_be_read_is_an_empty_payload() {
 
 #[test]
 fn config_write_reaches_the_device() {
-    let message = Message::SetConfig { offset: 0, data: vec![1] };
+    let message = Message::SetConfig { offset: 0, data: vec![1], flags: 0 };
     assert_eq!(told(&mut state(), message), no_commands());
 }
 
 #[test]
 fn config_write_that_the_device_refuses_is_no_reason_to_drop_the_connection() {
-    let message = Message::SetConfig { offset: 3, data: vec![1, 2] };
+    let message = Message::SetConfig { offset: 3, data: vec![1, 2], flags: 0 };
     let refusal = state().apply(message).expect_err("refused");
     let text = "write the config space: config space takes no write of 2 bytes at offset 3";
     assert_eq!(causes(&refusal), text);
@@ -298,6 +303,7 @@ fn backend_channel_is_kept_until_another_comes() {
     let (first, peer) = UnixStream::pair().expect("a pair of sockets");
     apply(&mut state, Message::SetBackendReqFd(first.into()));
     assert!(!is_closed(&peer));
-    apply(&mut state, Message::SetBackendReqFd(fd().expect("a descriptor")));
-    assert!(is_closed(&peer));
+    let (second, other) = UnixStream::pair().expect("a pair of sockets");
+    apply(&mut state, Message::SetBackendReqFd(second.into()));
+    assert!(is_closed(&peer) && !is_closed(&other));
 }

@@ -25,7 +25,7 @@ fn num(index: u32, num: u32) -> Message {
 fn kick_starts_the_ring_at_its_base() {
     let mut state = with_started(&[]);
     apply(&mut state, num(2, 16));
-    apply(&mut state, Message::SetVringAddr { index: 2, addresses: HERE });
+    apply(&mut state, Message::SetVringAddr { index: 2, addresses: HERE, log: None });
     apply(&mut state, Message::SetVringBase { index: 2, base: 0xffff });
     let (setup, next_avail) = start(&mut state, 2);
     assert!(setup.ring.is_some() && setup.kick.is_some());
@@ -38,7 +38,8 @@ fn kick_before_addresses_or_memory_starts_a_paused_ring() {
     apply(&mut state, num(0, 8));
     let (setup, _) = start(&mut state, 0);
     assert!(setup.ring.is_none(), "it has no addresses");
-    let (_, setup) = update(&mut state, Message::SetVringAddr { index: 0, addresses: HERE });
+    let (_, setup) =
+        update(&mut state, Message::SetVringAddr { index: 0, addresses: HERE, log: None });
     assert!(setup.ring.is_none(), "there is no memory");
     let (_, setup) = update(&mut state, Message::SetMemTable(vec![region()]));
     assert!(setup.ring.is_some());
@@ -210,7 +211,7 @@ fn base_beyond_16_bits_is_refused() {
 #[test]
 fn addresses_on_a_running_ring_change_pointers_and_no_index() {
     let mut state = with_started(&[0]);
-    let addr = Message::SetVringAddr { index: 0, addresses: THERE };
+    let addr = Message::SetVringAddr { index: 0, addresses: THERE, log: None };
     assert_eq!(told(&mut state, addr), [(0, "update")]);
 }
 
@@ -218,21 +219,21 @@ fn addresses_on_a_running_ring_change_pointers_and_no_index() {
 fn addresses_that_do_not_translate_pause_a_running_ring() {
     let mut state = with_started(&[0]);
     let addresses = RingAddresses { used: 0x1000, ..HERE };
-    let (_, setup) = update(&mut state, Message::SetVringAddr { index: 0, addresses });
+    let (_, setup) = update(&mut state, Message::SetVringAddr { index: 0, addresses, log: None });
     assert!(setup.ring.is_none());
 }
 
 #[test]
 fn addresses_that_are_not_aligned_are_refused_and_named() {
     let addresses = RingAddresses { descriptors: 0x1008, avail: 0x2000, used: 0x3000 };
-    let text = refusal(&mut state(), Message::SetVringAddr { index: 0, addresses });
+    let text = refusal(&mut state(), Message::SetVringAddr { index: 0, addresses, log: None });
     let shown = "RingAddresses { descriptors: 1008, avail: 2000, used: 3000 }";
     assert_eq!(text, format!("queue 0: {shown} are not aligned"));
     for addresses in [
         RingAddresses { avail: HERE.avail + 1, ..HERE },
         RingAddresses { used: HERE.used + 2, ..HERE },
     ] {
-        let text = refusal(&mut state(), Message::SetVringAddr { index: 0, addresses });
+        let text = refusal(&mut state(), Message::SetVringAddr { index: 0, addresses, log: None });
         assert!(text.ends_with("are not aligned"), "{text}");
     }
 }
@@ -243,7 +244,7 @@ fn queue_that_is_not_there_is_refused() {
         let expected = format!("there is no queue {index} of 3");
         for message in [
             num(index, 8),
-            Message::SetVringAddr { index, addresses: HERE },
+            Message::SetVringAddr { index, addresses: HERE, log: None },
             Message::SetVringBase { index, base: 0 },
             Message::GetVringBase { index },
             Message::SetVringKick { index, fd: fd() },
@@ -261,7 +262,7 @@ fn get_vring_base_stops_the_ring_and_answers_where_it_stopped() {
     let mut state = with_started(&[0, 1]);
     let effect = apply(&mut state, Message::GetVringBase { index: 1 });
     assert!(matches!(effect.commands.as_slice(), [(1, Command::Stop)]), "{effect:?}");
-    assert_eq!(effect.answer, Answer::Base(1));
+    assert!(matches!(effect.answer, Answer::Base(1)), "{:?}", effect.answer);
     state.stopped(1, 77);
     assert_eq!((state.next_avail(0), state.next_avail(1)), (0, 77));
 }
@@ -273,7 +274,8 @@ fn get_vring_base_of_a_ring_that_does_not_run_answers_where_it_stands() {
     state.stopped(0, 77);
     let effect = apply(&mut state, Message::GetVringBase { index: 0 });
     assert!(effect.commands.is_empty(), "{effect:?}");
-    assert_eq!((effect.answer, state.next_avail(0)), (Answer::Base(0), 77));
+    assert!(matches!(effect.answer, Answer::Base(0)), "{:?}", effect.answer);
+    assert_eq!(state.next_avail(0), 77);
 }
 
 #[test]

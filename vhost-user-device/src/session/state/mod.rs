@@ -7,6 +7,11 @@
 //! sends SET_VRING_ENABLE before SET_FEATURES, negotiates twice, enables rings that it never
 //! starts, and removes a memory region before it adds its successor.
 
+mod refusal;
+mod rings;
+mod vring;
+
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -14,13 +19,16 @@ use vhost::vhost_user::message::{VhostUserProtocolFeatures, VhostUserVirtioFeatu
 use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
 
-use super::message::{MAX_PAYLOAD, Message};
-use super::vring::Vring;
-use crate::memory::{MAX_MEM_SLOTS, MemoryError, MemoryMap};
-use crate::queue::{Command, Setup};
-use crate::ring::RingAddresses;
+use super::back_channel::BackChannel;
+use super::message::{FileRange, InflightShape, MAX_PAYLOAD, Message};
+use crate::memory::{DirtyLog, MAX_MEM_SLOTS, MemoryMap};
+use crate::queue::Command;
+use crate::ring::{InflightRegion, RegionRefused, new_region, region_len};
 use crate::sys::Notifier;
-use crate::{ConfigRefused, Device, VirtioFeatures};
+use crate::{ConfigWriter, Device, VirtioFeatures};
+use vring::{Terms, Vring};
+
+pub(super) use refusal::Refusal;
 
 /// The features of the transport and of the ring, offered for every device.
 const RING_FEATURES: VirtioFeatures = VirtioFeatures::from_bits(0)
@@ -32,13 +40,20 @@ const RING_FEATURES: VirtioFeatures = VirtioFeatures::from_bits(0)
 const PROTOCOL_FEATURES: VirtioFeatures =
     VirtioFeatures::from_bits(VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits());
 
+/// VHOST_F_LOG_ALL: what is written to guest memory is logged.
+const LOG_ALL: VirtioFeatures = VirtioFeatures::from_bits(VhostUserVirtioFeatures::LOG_ALL.bits());
+
 /// The protocol features that are offered. BACKEND_REQ is among them because User-Mode Linux
 /// does not probe a device without it.
 const OFFERED_PROTOCOL: VhostUserProtocolFeatures = VhostUserProtocolFeatures::MQ
+    .union(VhostUserProtocolFeatures::LOG_SHMFD)
     .union(VhostUserProtocolFeatures::REPLY_ACK)
     .union(VhostUserProtocolFeatures::BACKEND_REQ)
     .union(VhostUserProtocolFeatures::CONFIG)
-    .union(VhostUserProtocolFeatures::CONFIGURE_MEM_SLOTS);
+    .union(VhostUserProtocolFeatures::INFLIGHT_SHMFD)
+    .union(VhostUserProtocolFeatures::RESET_DEVICE)
+    .union(VhostUserProtocolFeatures::CONFIGURE_MEM_SLOTS)
+    .union(VhostUserProtocolFeatures::STATUS);
 
 /// Bytes of GET_CONFIG's and SET_CONFIG's payload before the contents: offset, size, flags.
 const CONFIG_HEADER: usize = 12;
@@ -54,8 +69,16 @@ pub(super) struct State<D: Device> {
     protocol: VhostUserProtocolFeatures,
     memory: Arc<MemoryMap>,
     vrings: Vec<Vring>,
+    /// SET_STATUS: the device status as the front end passes it on (virtio 1.3, section 2.1).
+    status: u8,
+    /// SET_INFLIGHT_FD: for the queues that start from now on.
+    inflight: Option<Arc<InflightRegion>>,
+    /// SET_LOG_BASE.
+    log: Option<Arc<DirtyLog>>,
+    /// SET_LOG_FD.
+    log_notifier: Option<Arc<Notifier>>,
     /// SET_BACKEND_REQ_FD: the channel for our own requests.
-    backend_channel: Option<OwnedFd>,
+    back_channel: Option<BackChannel>,
 }
 
 /// What a message asks of the queues, and its answer once they have acked.
@@ -66,52 +89,19 @@ pub(super) struct Effect {
 }
 
 /// How a message is answered.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) enum Answer {
     /// With success, if the front end wants to hear it.
     #[default]
     Success,
     /// With this payload.
     Payload(Vec<u8>),
+    /// With this payload and a file.
+    File(Vec<u8>, File),
+    /// RESET_DEVICE: with success, after everything about the rings was forgotten.
+    Reset,
     /// GET_VRING_BASE: with the index where this queue stopped, or stands.
     Base(u16),
-}
-
-/// A message that cannot be applied. Nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("features {0:#x} were not offered")]
-    Features(u64),
-    #[error("protocol features {0:#x} were not offered")]
-    ProtocolFeatures(u64),
-    #[error("there is no queue {index} of {count}")]
-    NoQueue { index: u32, count: usize },
-    #[error("queue {index} is running")]
-    Running { index: u32 },
-    #[error("queue {index} has no size yet")]
-    NoSize { index: u32 },
-    #[error("queue {index}: size {num} is not a power of two up to {max}")]
-    Size { index: u32, num: u32, max: u16 },
-    #[error("queue {index}: {addresses:x?} are not aligned")]
-    Misaligned { index: u32, addresses: RingAddresses },
-    #[error("queue {index}: descriptor is no eventfd, pipe or socket")]
-    Descriptor { index: u32 },
-    #[error("queue {index}: base {base} is not a 16-bit index")]
-    Base { index: u32, base: u32 },
-    #[error("queue {index}: enable {value} is neither 0 nor 1")]
-    Enable { index: u32, value: u32 },
-    #[error("change the memory table")]
-    Memory(#[from] MemoryError),
-    #[error("write the config space")]
-    Config(#[from] ConfigRefused),
-}
-
-impl Refusal {
-    /// Whether the connection cannot go on if the front end does not learn of the refusal. What
-    /// a *driver* may provoke at will is not among that.
-    pub(super) fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Config(_))
-    }
 }
 
 impl<D: Device> State<D> {
@@ -123,7 +113,11 @@ impl<D: Device> State<D> {
             protocol: VhostUserProtocolFeatures::empty(),
             memory: Arc::default(),
             vrings,
-            backend_channel: None,
+            status: 0,
+            inflight: None,
+            log: None,
+            log_notifier: None,
+            back_channel: None,
         }
     }
 
@@ -177,41 +171,36 @@ impl<D: Device> State<D> {
                 Ok(self.set_memory(memory))
             }
             Message::SetVringNum { index, num } => self.set_vring_num(index, num),
-            Message::SetVringAddr { index, addresses } => self.set_vring_addr(index, addresses),
+            Message::SetVringAddr { index, addresses, log } => {
+                self.set_vring_addr(index, addresses, log)
+            }
             Message::SetVringBase { index, base } => self.set_vring_base(index, base),
             Message::GetVringBase { index } => self.get_vring_base(index),
             Message::SetVringKick { index, fd } => self.set_vring_kick(index, fd),
-            Message::SetVringCall { index, fd } => {
-                let call = Self::notifier(index, fd)?;
-                self.vring(index)?.1.call = call;
-                self.update(index)
-            }
-            Message::SetVringErr { index, fd } => {
-                let err = Self::notifier(index, fd)?;
-                self.vring(index)?.1.err = err;
-                self.update(index)
-            }
+            Message::SetVringCall { index, fd } => self.set_vring_call(index, fd),
+            Message::SetVringErr { index, fd } => self.set_vring_err(index, fd),
             Message::SetVringEnable { index, enable } => self.set_vring_enable(index, enable),
             Message::GetProtocolFeatures => Ok(Effect::of_u64(OFFERED_PROTOCOL.bits())),
             Message::SetProtocolFeatures(bits) => self.set_protocol_features(bits),
             Message::GetQueueNum => Ok(Effect::of_u64(self.vrings.len() as u64)),
             Message::GetMaxMemSlots => Ok(Effect::of_u64(MAX_MEM_SLOTS as u64)),
-            Message::SetBackendReqFd(fd) => {
-                self.backend_channel = Some(fd);
-                Ok(Effect::default())
-            }
+            Message::SetBackendReqFd(fd) => self.set_back_channel(fd),
             Message::GetConfig { offset, size, flags } => {
                 Ok(Effect::of_payload(self.config(offset, size, flags)))
             }
-            Message::SetConfig { offset, data } => {
-                self.device.write_config(offset, &data)?;
-                Ok(Effect::default())
-            }
+            Message::SetConfig { offset, data, flags } => self.set_config(offset, &data, flags),
+            Message::SetLogBase(range) => self.set_log_base(range),
+            Message::SetLogFd(fd) => self.set_log_fd(fd),
+            Message::GetInflightFd(shape) => Ok(self.new_inflight(shape)),
+            Message::SetInflightFd(shape, range) => self.set_inflight(shape, range),
+            Message::ResetDevice => Ok(Effect { commands: self.stop_all(), answer: Answer::Reset }),
+            Message::SetStatus(status) => self.set_status(status),
+            Message::GetStatus => Ok(Effect::of_u64(self.status.into())),
         }
     }
 
     fn offered(&self) -> VirtioFeatures {
-        self.device.features().union(RING_FEATURES).union(PROTOCOL_FEATURES)
+        self.device.features().union(RING_FEATURES).union(PROTOCOL_FEATURES).union(LOG_ALL)
     }
 
     fn set_features(&mut self, bits: u64) -> Result<Effect, Refusal> {
@@ -246,63 +235,103 @@ impl<D: Device> State<D> {
         self.update_started()
     }
 
-    fn set_vring_num(&mut self, index: u32, num: u32) -> Result<Effect, Refusal> {
-        let max = self.device.max_queue_size();
-        let size = u16::try_from(num).ok().filter(|size| size.is_power_of_two() && *size <= max);
-        let size = size.ok_or(Refusal::Size { index, num, max })?;
-        self.stopped_vring(index)?.size = size;
+    fn set_back_channel(&mut self, fd: OwnedFd) -> Result<Effect, Refusal> {
+        self.back_channel = Some(BackChannel::new(fd).ok_or(Refusal::BackendChannel)?);
         Ok(Effect::default())
     }
 
-    /// On a running ring (QEMU sends it when a migration begins and ends) this changes pointers,
-    /// never indices.
-    fn set_vring_addr(&mut self, index: u32, addresses: RingAddresses) -> Result<Effect, Refusal> {
-        if !addresses.are_aligned() {
-            return Err(Refusal::Misaligned { index, addresses });
+    /// Tells the front end that the config space has changed, if it wants to hear of such things.
+    pub(super) fn config_changed(&mut self) -> std::io::Result<()> {
+        let wanted = VhostUserProtocolFeatures::BACKEND_REQ | VhostUserProtocolFeatures::CONFIG;
+        match &self.back_channel {
+            Some(channel) if self.protocol.contains(wanted) => channel.config_change(),
+            _ => Ok(()),
         }
-        self.vring(index)?.1.addresses = Some(addresses);
-        self.update(index)
     }
 
-    fn set_vring_base(&mut self, index: u32, base: u32) -> Result<Effect, Refusal> {
-        let next_avail = u16::try_from(base).map_err(|_| Refusal::Base { index, base })?;
-        self.stopped_vring(index)?.next_avail = next_avail;
+    fn set_log_base(&mut self, range: FileRange) -> Result<Effect, Refusal> {
+        let FileRange { file, offset, len } = range;
+        let log = DirtyLog::map(file, offset, len).map_err(Refusal::Log)?;
+        self.log = Some(Arc::new(log));
+        // Answered in any case. The specification does not say with what; this is an ack as well.
+        let Effect { commands, .. } = self.update_started();
+        Ok(Effect { commands, ..Effect::of_u64(0) })
+    }
+
+    fn set_log_fd(&mut self, fd: OwnedFd) -> Result<Effect, Refusal> {
+        match Notifier::new(fd) {
+            Ok(Some(notifier)) => self.log_notifier = Some(Arc::new(notifier)),
+            Ok(None) | Err(_) => return Err(Refusal::LogDescriptor),
+        }
+        Ok(self.update_started())
+    }
+
+    /// GET_INFLIGHT_FD: a region for so many queues and descriptors, or a reply that says that
+    /// there is none.
+    fn new_inflight(&self, shape: InflightShape) -> Effect {
+        let InflightShape { num_queues, queue_size } = shape;
+        let fits = self.has_room_for(shape);
+        let made = fits.then(|| new_region(num_queues, queue_size));
+        let answer = match made {
+            Some(Ok(file)) => Answer::File(shape.reply(region_len(num_queues, queue_size)), file),
+            Some(Err(error)) => {
+                log::error!("make an in-flight region: {error}");
+                Answer::Payload(shape.reply(0))
+            }
+            None => Answer::Payload(shape.reply(0)),
+        };
+        Effect { commands: Vec::new(), answer }
+    }
+
+    fn set_inflight(
+        &mut self,
+        shape: InflightShape,
+        FileRange { file, offset, len }: FileRange,
+    ) -> Result<Effect, Refusal> {
+        let InflightShape { num_queues, queue_size } = shape;
+        if !self.has_room_for(shape) {
+            return Err(RegionRefused::Shape { num_queues, queue_size }.into());
+        }
+        let region = InflightRegion::map(file, (offset, len), num_queues, queue_size)?;
+        self.inflight = Some(Arc::new(region));
         Ok(Effect::default())
     }
 
-    fn get_vring_base(&mut self, index: u32) -> Result<Effect, Refusal> {
-        let (queue, vring) = self.vring(index)?;
-        vring.kick = None;
-        let started = std::mem::take(&mut vring.started);
-        let commands = if started { vec![(queue, Command::Stop)] } else { Vec::new() };
-        Ok(Effect { commands, answer: Answer::Base(queue) })
+    /// Whether there are so many queues, which may be so long.
+    fn has_room_for(&self, InflightShape { num_queues, queue_size }: InflightShape) -> bool {
+        let queues = 1..=self.vrings.len();
+        queues.contains(&usize::from(num_queues))
+            && (1..=self.device.max_queue_size()).contains(&queue_size)
     }
 
-    /// Starts the ring, or replaces the descriptor of one that runs.
-    fn set_vring_kick(&mut self, index: u32, fd: Option<OwnedFd>) -> Result<Effect, Refusal> {
-        let (queue, vring) = self.vring(index)?;
-        if vring.size == 0 {
-            return Err(Refusal::NoSize { index });
-        }
-        vring.kick = Self::notifier(index, fd)?;
-        if std::mem::replace(&mut vring.started, true) {
-            return self.update(index);
-        }
-        let next_avail = vring.next_avail;
-        let setup = self.setup(self.known(index)?);
-        if setup.ring.is_none() {
-            log::debug!("queue {index}: its addresses do not translate yet");
-        }
-        let commands = vec![(queue, Command::Start { setup, next_avail })];
-        Ok(Effect { commands, answer: Answer::Success })
+    /// How long a queue may be for the in-flight region, if it is tracked there.
+    fn inflight_room(&self, index: u32) -> Option<u16> {
+        let queue = u16::try_from(index).ok()?;
+        self.inflight.as_ref()?.room(queue)
     }
 
-    fn set_vring_enable(&mut self, index: u32, value: u32) -> Result<Effect, Refusal> {
-        if value > 1 {
-            return Err(Refusal::Enable { index, value });
-        }
-        self.vring(index)?.1.enabled = value == 1;
-        self.update(index)
+    /// A status of zero stops nothing and forgets nothing: QEMU 7.2 sends it before it stops the
+    /// rings, and wants to know then where they stopped.
+    fn set_status(&mut self, status: u64) -> Result<Effect, Refusal> {
+        self.status = u8::try_from(status).map_err(|_| Refusal::Status(status))?;
+        Ok(Effect::default())
+    }
+
+    /// What is left of RESET_DEVICE when all rings have stopped.
+    pub(super) fn reset(&mut self) {
+        self.acked = VirtioFeatures::default();
+        self.status = 0;
+        self.vrings.iter_mut().for_each(Vring::reset);
+    }
+
+    fn set_config(&mut self, offset: u32, data: &[u8], flags: u32) -> Result<Effect, Refusal> {
+        let writer = match flags {
+            0 => ConfigWriter::Driver,
+            1 => ConfigWriter::Migration,
+            flags => return Err(Refusal::ConfigFlags(flags)),
+        };
+        self.device.write_config(offset, data, writer)?;
+        Ok(Effect::default())
     }
 
     /// GET_CONFIG's payload; an empty one says that there is no such part of the config space.
@@ -320,53 +349,23 @@ impl<D: Device> State<D> {
         payload
     }
 
-    fn vring(&mut self, index: u32) -> Result<(u16, &mut Vring), Refusal> {
-        let count = self.vrings.len();
-        let queue = u16::try_from(index).ok();
-        queue
-            .and_then(|queue| Some((queue, self.vrings.get_mut(usize::from(queue))?)))
-            .ok_or(Refusal::NoQueue { index, count })
-    }
-
-    fn known(&self, index: u32) -> Result<&Vring, Refusal> {
-        let vring = usize::try_from(index).ok().and_then(|index| self.vrings.get(index));
-        vring.ok_or(Refusal::NoQueue { index, count: self.vrings.len() })
-    }
-
-    fn notifier(index: u32, fd: Option<OwnedFd>) -> Result<Option<Arc<Notifier>>, Refusal> {
-        let Some(fd) = fd else { return Ok(None) };
-        match Notifier::new(fd) {
-            Ok(Some(notifier)) => Ok(Some(Arc::new(notifier))),
-            Ok(None) | Err(_) => Err(Refusal::Descriptor { index }),
+    fn terms(&self) -> Terms {
+        Terms {
+            memory: Arc::clone(&self.memory),
+            acked: self.acked,
+            longest_chain: self.device.max_queue_size(),
+            log: self.log.clone(),
+            log_notifier: self.log_notifier.clone(),
         }
-    }
-
-    fn stopped_vring(&mut self, index: u32) -> Result<&mut Vring, Refusal> {
-        let (_, vring) = self.vring(index)?;
-        if vring.started { Err(Refusal::Running { index }) } else { Ok(vring) }
-    }
-
-    /// How this queue runs now.
-    fn setup(&self, vring: &Vring) -> Setup {
-        let always_enabled = self.acked.without(PROTOCOL_FEATURES) == self.acked;
-        let longest_chain = self.device.max_queue_size();
-        vring.setup(&self.memory, self.acked, always_enabled, longest_chain)
-    }
-
-    /// Tells the queue how it runs now, if it does.
-    fn update(&mut self, index: u32) -> Result<Effect, Refusal> {
-        let (queue, _) = self.vring(index)?;
-        let vring = self.known(index)?;
-        let command = vring.started.then(|| (queue, Command::Update(self.setup(vring))));
-        Ok(Effect { commands: command.into_iter().collect(), answer: Answer::Success })
     }
 
     /// Tells every queue that runs how it runs now.
     fn update_started(&self) -> Effect {
+        let terms = self.terms();
         let commands = (0..)
             .zip(&self.vrings)
             .filter(|(_, vring)| vring.started)
-            .map(|(queue, vring)| (queue, Command::Update(self.setup(vring))))
+            .map(|(queue, vring)| (queue, Command::Update(vring.setup(&terms))))
             .collect();
         Effect { commands, answer: Answer::Success }
     }
