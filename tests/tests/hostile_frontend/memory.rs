@@ -89,11 +89,6 @@ fn region_longer_than_its_file_is_refused() {
 }
 
 #[test]
-fn region_at_an_odd_offset_of_its_file_is_refused() {
-    expect_refused(&[Described::new(BASE, 4096, USER, 1)], &file());
-}
-
-#[test]
 fn region_of_what_cannot_be_mapped_is_refused() {
     let region = [Described::new(BASE, 4096, USER, 0)];
     expect_refused(&region, &File::open("/").unwrap());

@@ -177,13 +177,34 @@ impl Inflight {
     }
 
     /// Finishes what the last back end was about when it ended, with the ring's `used.idx`, and
-    /// returns the heads that it left in flight, in the order in which they were taken. The ring has `size` descriptors, no more than the region.
+    /// returns the heads that it left in flight, in the order in which they were taken. The ring
+    /// has `size` descriptors, no more than the region.
     pub(crate) fn recover(&mut self, used_idx: u16, size: u16) -> Result<Vec<u16>, NotRecoverable> {
+        self.last_batch_head = self.part.load(LAST_BATCH_HEAD);
+        // Without a mark nothing was in flight, and the ring may be another one by now: a front end
+        // may keep the region when the guest starts anew.
+        if (0..self.region.queue_size).any(|head| self.is_marked(head)) {
+            self.finish_group(used_idx, size)?;
+        }
+        self.part.store(USED_IDX, used_idx);
+
+        if let Some(head) = (size..self.region.queue_size).find(|head| self.is_marked(*head)) {
+            return Err(NotRecoverable::Head { head, size });
+        }
+        let counted = |head| (self.part.load::<u64>(state(head) + COUNTER), head);
+        let marked = (0..size).filter(|head| self.is_marked(*head));
+        let mut marked: Vec<_> = marked.map(counted).collect();
+        marked.sort_unstable();
+        self.counter = marked.last().map_or(0, |(counter, _)| counter.wrapping_add(1));
+        Ok(marked.into_iter().map(|(_, head)| head).collect())
+    }
+
+    /// Clears the marks of the group that was being given back, if its `used.idx` was stored.
+    fn finish_group(&self, used_idx: u16, size: u16) -> Result<(), NotRecoverable> {
         let behind = used_idx.wrapping_sub(self.part.load(USED_IDX));
         if behind > size {
             return Err(NotRecoverable::Behind { behind, size });
         }
-        self.last_batch_head = self.part.load(LAST_BATCH_HEAD);
         let mut head = self.last_batch_head;
         for _ in 0..behind {
             if head >= size {
@@ -192,18 +213,7 @@ impl Inflight {
             self.set_mark(head, 0);
             head = self.part.load(state(head) + NEXT);
         }
-        self.part.store(USED_IDX, used_idx);
-
-        let is_marked = |head: &u16| self.part.load::<u8>(state(*head) + MARK) == 1;
-        let beyond = (size..self.region.queue_size).find(is_marked);
-        if let Some(head) = beyond {
-            return Err(NotRecoverable::Head { head, size });
-        }
-        let counted = |head| (self.part.load::<u64>(state(head) + COUNTER), head);
-        let mut marked: Vec<_> = (0..size).filter(is_marked).map(counted).collect();
-        marked.sort_unstable();
-        self.counter = marked.last().map_or(0, |(counter, _)| counter.wrapping_add(1));
-        Ok(marked.into_iter().map(|(_, head)| head).collect())
+        Ok(())
     }
 
     /// The chain at `head` was taken. From here on it counts as in flight.
@@ -253,6 +263,10 @@ impl Inflight {
     /// Whether pages of the region could not be had.
     pub(crate) fn is_lost(&self) -> bool {
         self.region.is_lost()
+    }
+
+    fn is_marked(&self, head: u16) -> bool {
+        self.part.load::<u8>(state(head) + MARK) == 1
     }
 
     #[inline]

@@ -4,12 +4,13 @@
 //!
 //! `driver.rs` is the driver's side of a ring, `bench.rs` a ledger with such a driver at its other
 //! end. `chains.rs` is about what a chain may be, `oracle.rs` compares our reading of chains with
-//! another implementation's, `ledger.rs` is about requests and their ends, `threads.rs` lets the
+//! another implementation's, `ledger.rs` and `inflight.rs` are about requests and their ends, `threads.rs` lets the
 //! two sides run against each other, and `loom.rs` does so in every possible order.
 
 mod bench;
 mod chains;
 mod driver;
+mod inflight;
 mod ledger;
 #[cfg(loom)]
 mod loom;

@@ -11,10 +11,7 @@ mod header;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use vhost::vhost_user::message::{
-    FrontendReq, VhostUserConfig, VhostUserInflight, VhostUserVringState,
-};
-use vm_memory::ByteValued;
+use vhost::vhost_user::message::{FrontendReq, VhostUserConfig, VhostUserVringState};
 
 use crate::memory::RegionSpan;
 use crate::ring::RingAddresses;
@@ -124,7 +121,18 @@ impl InflightShape {
     /// file that comes with it, or none if that is zero.
     pub(crate) fn reply(self, len: u64) -> Vec<u8> {
         let Self { num_queues, queue_size } = self;
-        VhostUserInflight::new(len, 0, num_queues, queue_size).as_slice().to_vec()
+        let offset = 0_u64;
+        // As long as the C structure that front ends compare its length with. The one of the crate
+        // would give away what happens to be in its padding.
+        let padding = [0; 4];
+        [
+            &len.to_ne_bytes()[..],
+            &offset.to_ne_bytes(),
+            &num_queues.to_ne_bytes(),
+            &queue_size.to_ne_bytes(),
+            &padding,
+        ]
+        .concat()
     }
 }
 

@@ -12,6 +12,7 @@ mod message;
 mod running;
 mod state;
 mod state_rings;
+mod state_tracking;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;

@@ -101,7 +101,7 @@ pub(super) fn with_started(queues: &[u32]) -> State<Echo> {
     state
 }
 
-fn payload(state: &mut State<Echo>, message: Message) -> Vec<u8> {
+pub(super) fn payload(state: &mut State<Echo>, message: Message) -> Vec<u8> {
     match apply(state, message) {
         Effect { commands, answer: Answer::Payload(payload) } if commands.is_empty() => payload,
         other => panic!("not a payload alone: {other:?}"),
