@@ -36,6 +36,12 @@ pub(crate) fn pass(point: Point) {
     let _ = point;
 }
 
+/// Reads what the test chose, so that a mistake in it is found at once.
+pub(crate) fn arm() {
+    #[cfg(feature = "test-hooks")]
+    armed::arm();
+}
+
 /// The requests of one round that are held until all of them are there, if the test chose that.
 #[derive(Default)]
 pub(crate) struct Held {

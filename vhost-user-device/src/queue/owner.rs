@@ -21,6 +21,9 @@ use crate::sys::{self, Wait};
 /// Completed requests wait at most this long for the rest of their batch.
 const PUBLISH_AFTER: Duration = Duration::from_micros(50);
 
+/// After this the mailbox is looked at, whatever else is available.
+const LONGEST_ROUND: Duration = Duration::from_millis(1);
+
 /// How often a ring is looked at whose driver cannot kick.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 
@@ -34,6 +37,7 @@ pub(crate) struct Owner<D: Device> {
     acks: AckSender,
     bad_chains: RateLimit,
     broken_rings: RateLimit,
+    missed: RateLimit,
 }
 
 /// A queue that was started and has not stopped yet.
@@ -59,8 +63,8 @@ impl<D: Device> Owner<D> {
         acks: AckSender,
     ) -> Self {
         let home = Arc::new(Home::new(mailbox, <D::Queue as DeviceQueue>::fail));
-        let (bad_chains, broken_rings) = (RateLimit::new(), RateLimit::new());
-        Self { index, device, inbox, home, acks, bad_chains, broken_rings }
+        let [bad_chains, broken_rings, missed] = [(); 3].map(|()| RateLimit::new());
+        Self { index, device, inbox, home, acks, bad_chains, broken_rings, missed }
     }
 
     /// Serves the queue until it is told to quit.
@@ -142,7 +146,7 @@ impl<D: Device> Owner<D> {
             run.ledger.disable_kicks();
             let size = run.ledger.ring().map_or(0, |ring| ring.size());
             more = self.take_chains(run, usize::from(size));
-        } else if run.draining && !run.broken && run.ledger.recovered() != 0 {
+        } else if run.finishes_recovered() {
             // In flight since before we were: they end before the queue stops.
             self.take_chains(run, run.ledger.recovered());
             run.queue.cancel(&mut run.ledger.completions());
@@ -150,6 +154,7 @@ impl<D: Device> Owner<D> {
         run.queue.poll(&mut run.ledger.completions());
         run.publish();
         self.look_for_losses(run);
+        self.look_for_missed(run);
         more || (run.takes() && run.ledger.enable_kicks())
     }
 
@@ -163,6 +168,19 @@ impl<D: Device> Owner<D> {
         if let Some(loss) = run.ledger.lost() {
             run.broken = true;
             self.acks.send(Report::Lost(loss));
+        }
+    }
+
+    /// Says if something was written that cannot be logged: the front end gave too short a log.
+    fn look_for_missed(&self, run: &Running<D::Queue>) {
+        if let Some(address) = run.ledger.take_missed()
+            && let Some(suppressed) = self.missed.allow()
+        {
+            log::warn!(
+                "queue {}: the dirty log has no bit for guest address {address:#x}, which was \
+                 written ({suppressed} more before)",
+                self.index
+            );
         }
     }
 
@@ -207,6 +225,9 @@ impl<D: Device> Owner<D> {
                 }
             }
             pace.publish(run);
+            if pace.is_over() {
+                break;
+            }
         }
         true
     }
@@ -214,8 +235,12 @@ impl<D: Device> Owner<D> {
     fn stop_broken(&self, run: &mut Running<D::Queue>, error: RingBroken) {
         // A driver that resets its device may break the ring again and again.
         if let Some(suppressed) = self.broken_rings.allow() {
+            let whose = match error {
+                RingBroken::NotRecoverable(_) => "what was in flight is not known",
+                _ => "its driver broke the ring",
+            };
             log::error!(
-                "queue {}: stopped, its driver broke the ring: {error} ({suppressed} more before)",
+                "queue {}: stopped, {whose}: {error} ({suppressed} more before)",
                 self.index
             );
         }
@@ -254,21 +279,31 @@ impl<D: Device> Owner<D> {
     }
 }
 
-/// When it was published last within a round.
-struct Pace(Instant);
+/// When a round began, and when it was published last within it.
+struct Pace {
+    began: Instant,
+    published: Instant,
+}
 
 impl Pace {
     fn new() -> Self {
-        Self(Instant::now())
+        let now = Instant::now();
+        Self { began: now, published: now }
     }
 
     /// Publishes if that was too long ago.
     #[inline]
     fn publish<Q: DeviceQueue>(&mut self, run: &mut Running<Q>) {
-        if self.0.elapsed() >= PUBLISH_AFTER {
+        if self.published.elapsed() >= PUBLISH_AFTER {
             run.publish();
-            self.0 = Instant::now();
+            self.published = Instant::now();
         }
+    }
+
+    /// Whether the round has lasted long enough, as of the last time that it was published.
+    #[inline]
+    fn is_over(&self) -> bool {
+        self.published.duration_since(self.began) >= LONGEST_ROUND
     }
 }
 
@@ -295,6 +330,12 @@ impl<Q: DeviceQueue> Running<Q> {
     fn takes(&self) -> bool {
         let enabled = self.setup.enabled || Q::WHEN_DISABLED == WhenDisabled::Discard;
         enabled && !self.broken && !self.draining
+    }
+
+    /// Whether the queue stops, and what was in flight since before we were has to end first. That of
+    /// a disabled queue stays in flight.
+    fn finishes_recovered(&self) -> bool {
+        self.draining && !self.broken && self.setup.enabled && self.ledger.recovered() != 0
     }
 
     fn submit(&mut self, request: crate::Request) {

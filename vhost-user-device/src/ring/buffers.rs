@@ -103,11 +103,6 @@ impl Buffers {
         self.pieces.len()
     }
 
-    /// The pieces themselves.
-    pub(super) fn all(&self) -> &[Piece] {
-        &self.pieces
-    }
-
     #[inline]
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
@@ -122,7 +117,7 @@ impl Buffers {
     }
 
     /// The parts of the pieces that hold the bytes of `range`, none of them empty.
-    fn parts(&self, range: Range<usize>) -> impl Iterator<Item = Piece> + '_ {
+    pub(super) fn parts(&self, range: Range<usize>) -> impl Iterator<Item = Piece> + '_ {
         let mut skip = range.start;
         let mut left = range.end.saturating_sub(range.start);
         self.pieces

@@ -100,6 +100,7 @@ impl Piece {
     #[inline]
     pub(crate) fn store<W: Word>(&self, offset: usize, value: W) {
         if let Some(word) = self.word(offset) {
+            before_store();
             value.store_at(word);
         }
     }
@@ -200,6 +201,13 @@ impl fmt::Debug for GuestSlice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.piece.fmt(f)
     }
+}
+
+/// Called before each store to memory that outlives us. Tests end a back end there.
+#[inline]
+fn before_store() {
+    #[cfg(test)]
+    super::tests::before_store();
 }
 
 /// A split ring in guest memory: three pointers with their size, immutable, and the map that
@@ -331,12 +339,15 @@ impl SharedRing for GuestRing {
     #[inline]
     fn set_used_element(&self, slot: u16, head: u16, written: u32) {
         let offset = RING + 8 * self.entry(slot);
+        before_store();
         self.used_field(offset).store(u32::from(head).to_le(), Ordering::Relaxed);
+        before_store();
         self.used_field(offset + 4).store(written.to_le(), Ordering::Relaxed);
     }
 
     #[inline]
     fn set_used_idx(&self, index: u16) {
+        before_store();
         self.used_word(IDX).store(index.to_le(), Ordering::Release);
     }
 

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::memory::{MapError, Mapped};
 use crate::sys;
 
 /// Byte offsets in a queue's part of the region.
+const FEATURES: usize = 0;
 const VERSION: usize = 8;
 const DESC_NUM: usize = 10;
 const LAST_BATCH_HEAD: usize = 12;
@@ -52,8 +54,10 @@ pub(crate) enum RegionRefused {
     Misaligned { queue: u16 },
     #[error("its pages cannot be had")]
     Lost,
-    #[error("queue {queue} has version {version} and {desc_num} descriptors in it")]
-    Contents { queue: u16, version: u16, desc_num: u16 },
+    #[error(
+        "queue {queue} has features {features:#x}, version {version} and {desc_num} descriptors in it"
+    )]
+    Contents { queue: u16, features: u64, version: u16, desc_num: u16 },
 }
 
 /// What a queue's part of the region says cannot be.
@@ -65,10 +69,39 @@ pub(crate) enum NotRecoverable {
     Head { head: u16, size: u16 },
 }
 
+/// What the in-flight region has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InflightShape {
+    pub(crate) num_queues: u16,
+    /// Descriptors of each queue.
+    pub(crate) queue_size: u16,
+}
+
+impl InflightShape {
+    /// The payload of GET_INFLIGHT_FD's reply: a region of `len` bytes at the beginning of the
+    /// file that comes with it, or none if that is zero.
+    pub(crate) fn reply(self, len: u64) -> Vec<u8> {
+        let Self { num_queues, queue_size } = self;
+        let offset = 0_u64;
+        // As long as the C structure that front ends compare its length with. The one of the crate
+        // would give away what happens to be in its padding.
+        let padding = [0; 4];
+        [
+            &len.to_ne_bytes()[..],
+            &offset.to_ne_bytes(),
+            &num_queues.to_ne_bytes(),
+            &queue_size.to_ne_bytes(),
+            &padding,
+        ]
+        .concat()
+    }
+}
+
 /// The whole region, mapped.
 pub(crate) struct InflightRegion {
     mapped: Mapped,
-    num_queues: u16,
+    /// How many queues of ours are in it.
+    queues: u16,
     queue_size: u16,
 }
 
@@ -78,13 +111,14 @@ fn stride(queue_size: u16) -> usize {
 }
 
 /// Bytes of a region.
-pub(crate) fn region_len(num_queues: u16, queue_size: u16) -> u64 {
+pub(crate) fn region_len(InflightShape { num_queues, queue_size }: InflightShape) -> u64 {
     (usize::from(num_queues) * stride(queue_size)) as u64
 }
 
 /// A new region without a request in flight, for the front end to keep.
-pub(crate) fn new_region(num_queues: u16, queue_size: u16) -> io::Result<File> {
-    let file = sys::sealed_memfd("in-flight", region_len(num_queues, queue_size))?;
+pub(crate) fn new_region(shape: InflightShape) -> io::Result<File> {
+    let InflightShape { num_queues, queue_size } = shape;
+    let file = sys::sealed_memfd("in-flight", region_len(shape))?;
     let header = [THIS_VERSION.to_ne_bytes(), queue_size.to_ne_bytes()].concat();
     for queue in 0..usize::from(num_queues) {
         file.write_all_at(&header, (queue * stride(queue_size) + VERSION) as u64)?;
@@ -93,33 +127,38 @@ pub(crate) fn new_region(num_queues: u16, queue_size: u16) -> io::Result<File> {
 }
 
 impl InflightRegion {
-    /// Maps the region in `len` bytes of `file` from `offset` on. What was never used before is
+    /// Maps the region in `len` bytes of `file` from `offset` on, as far as it is about the first
+    /// `queues` queues: the back end before us may have had more. What was never used before is
     /// made ready.
     pub(crate) fn map(
         file: File,
         (offset, len): (u64, u64),
-        num_queues: u16,
-        queue_size: u16,
+        shape: InflightShape,
+        queues: u16,
     ) -> Result<Self, RegionRefused> {
+        let InflightShape { num_queues, queue_size } = shape;
         if num_queues == 0 || queue_size == 0 {
             return Err(RegionRefused::Shape { num_queues, queue_size });
         }
-        let needed = region_len(num_queues, queue_size);
+        let needed = region_len(shape);
         if len < needed {
             return Err(RegionRefused::TooShort { len, needed });
         }
-        let mapped = Mapped::new(file, offset, needed)?;
-        let region = Self { mapped, num_queues, queue_size };
-        for queue in 0..num_queues {
+        let queues = queues.min(num_queues);
+        let ours = InflightShape { num_queues: queues, queue_size };
+        let mapped = Mapped::new(file, offset, region_len(ours))?;
+        let region = Self { mapped, queues, queue_size };
+        for queue in 0..queues {
             let part = region.part(queue).filter(|part| part.start().addr().is_multiple_of(8));
             let part = part.ok_or(RegionRefused::Misaligned { queue })?;
-            let (version, desc_num) = (part.load(VERSION), part.load(DESC_NUM));
+            let (features, version) = (part.load::<u64>(FEATURES), part.load(VERSION));
+            let desc_num = part.load(DESC_NUM);
             if version == 0 {
                 part.write(&[0; DESCRIPTORS]);
                 part.store(DESC_NUM, queue_size);
                 part.store(VERSION, THIS_VERSION);
-            } else if (version, desc_num) != (THIS_VERSION, queue_size) {
-                return Err(RegionRefused::Contents { queue, version, desc_num });
+            } else if (features, version, desc_num) != (0, THIS_VERSION, queue_size) {
+                return Err(RegionRefused::Contents { queue, features, version, desc_num });
             }
         }
         if region.is_lost() { Err(RegionRefused::Lost) } else { Ok(region) }
@@ -127,7 +166,7 @@ impl InflightRegion {
 
     /// How many descriptors of a queue it has room for, if it has any for that queue.
     pub(crate) fn room(&self, queue: u16) -> Option<u16> {
-        (queue < self.num_queues).then_some(self.queue_size)
+        (queue < self.queues).then_some(self.queue_size)
     }
 
     fn part(&self, queue: u16) -> Option<Piece> {
@@ -145,7 +184,7 @@ impl InflightRegion {
 impl std::fmt::Debug for InflightRegion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("InflightRegion")
-            .field("num_queues", &self.num_queues)
+            .field("queues", &self.queues)
             .field("queue_size", &self.queue_size)
             .finish_non_exhaustive()
     }
@@ -163,6 +202,16 @@ pub(crate) struct Inflight {
     group: Vec<u16>,
 }
 
+/// What the last back end left when it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The heads that are in flight still, in the order in which they were taken.
+    pub(crate) heads: Vec<u16>,
+    /// The used indices of the group that it was giving back: the dirty log may not know of them.
+    /// 0..0 if there are none; otherwise they may wrap around.
+    pub(crate) given_back: Range<u16>,
+}
+
 impl Inflight {
     /// A queue's part of the region, if it has one.
     pub(crate) fn new(region: &Arc<InflightRegion>, queue: u16) -> Option<Self> {
@@ -177,43 +226,50 @@ impl Inflight {
     }
 
     /// Finishes what the last back end was about when it ended, with the ring's `used.idx`, and
-    /// returns the heads that it left in flight, in the order in which they were taken. The ring
-    /// has `size` descriptors, no more than the region.
-    pub(crate) fn recover(&mut self, used_idx: u16, size: u16) -> Result<Vec<u16>, NotRecoverable> {
-        self.last_batch_head = self.part.load(LAST_BATCH_HEAD);
+    /// tells what it left. The ring has `size` descriptors, no more than the region.
+    pub(crate) fn recover(&mut self, used_idx: u16, size: u16) -> Result<Left, NotRecoverable> {
+        let last_batch_head = self.part.load(LAST_BATCH_HEAD);
+        let is_marked = |head: &u16| self.part.load::<u8>(state(*head) + MARK) == 1;
+        let marked: Vec<_> = (0..self.region.queue_size).filter(is_marked).collect();
         // Without a mark nothing was in flight, and the ring may be another one by now: a front end
         // may keep the region when the guest starts anew.
-        if (0..self.region.queue_size).any(|head| self.is_marked(head)) {
-            self.finish_group(used_idx, size)?;
+        let from = if marked.is_empty() { used_idx } else { self.part.load(USED_IDX) };
+        let given_back = self.group_before(last_batch_head, used_idx.wrapping_sub(from), size)?;
+        let counted = |head| (self.part.load::<u64>(state(head) + COUNTER), head);
+        let left = marked.into_iter().filter(|head| !given_back.contains(head));
+        let mut left: Vec<_> = left.map(counted).collect();
+        left.sort_unstable();
+        if let Some((_, head)) = left.iter().find(|(_, head)| *head >= size) {
+            return Err(NotRecoverable::Head { head: *head, size });
+        }
+
+        for head in given_back {
+            self.set_mark(head, 0);
         }
         self.part.store(USED_IDX, used_idx);
-
-        if let Some(head) = (size..self.region.queue_size).find(|head| self.is_marked(*head)) {
-            return Err(NotRecoverable::Head { head, size });
-        }
-        let counted = |head| (self.part.load::<u64>(state(head) + COUNTER), head);
-        let marked = (0..size).filter(|head| self.is_marked(*head));
-        let mut marked: Vec<_> = marked.map(counted).collect();
-        marked.sort_unstable();
-        self.counter = marked.last().map_or(0, |(counter, _)| counter.wrapping_add(1));
-        Ok(marked.into_iter().map(|(_, head)| head).collect())
+        self.last_batch_head = last_batch_head;
+        self.counter = left.last().map_or(0, |(counter, _)| counter.wrapping_add(1));
+        let heads = left.into_iter().map(|(_, head)| head).collect();
+        let given_back = if from == used_idx { 0..0 } else { from..used_idx };
+        Ok(Left { heads, given_back })
     }
 
-    /// Clears the marks of the group that was being given back, if its `used.idx` was stored.
-    fn finish_group(&self, used_idx: u16, size: u16) -> Result<(), NotRecoverable> {
-        let behind = used_idx.wrapping_sub(self.part.load(USED_IDX));
-        if behind > size {
-            return Err(NotRecoverable::Behind { behind, size });
+    /// The last `count` heads that were given back, or were about to be.
+    fn group_before(&self, last: u16, count: u16, size: u16) -> Result<Vec<u16>, NotRecoverable> {
+        if count > size {
+            return Err(NotRecoverable::Behind { behind: count, size });
         }
-        let mut head = self.last_batch_head;
-        for _ in 0..behind {
+        let next = |head: u16| self.part.load(state(head) + NEXT);
+        let mut group = Vec::new();
+        let mut head = last;
+        for _ in 0..count {
             if head >= size {
                 return Err(NotRecoverable::Head { head, size });
             }
-            self.set_mark(head, 0);
-            head = self.part.load(state(head) + NEXT);
+            group.push(head);
+            head = next(head);
         }
-        Ok(())
+        Ok(group)
     }
 
     /// The chain at `head` was taken. From here on it counts as in flight.
@@ -263,10 +319,6 @@ impl Inflight {
     /// Whether pages of the region could not be had.
     pub(crate) fn is_lost(&self) -> bool {
         self.region.is_lost()
-    }
-
-    fn is_marked(&self, head: u16) -> bool {
-        self.part.load::<u8>(state(head) + MARK) == 1
     }
 
     #[inline]

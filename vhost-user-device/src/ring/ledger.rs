@@ -11,6 +11,8 @@
 //! ring.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::chain::{self, ChainError, ChainRules};
@@ -36,7 +38,11 @@ pub(crate) struct Ledger {
     /// Heads and written lengths that wait for a paused ring to come back.
     waiting: Vec<(u16, u32)>,
     inflight: Option<Inflight>,
+    /// Its part of the in-flight region made no sense.
+    unusable: bool,
     log: Option<WriteLog>,
+    /// Used indices that an earlier back end may not have logged.
+    unlogged: Range<u16>,
 }
 
 enum State {
@@ -67,7 +73,9 @@ impl Ledger {
             recovered: VecDeque::new(),
             waiting: Vec::new(),
             inflight,
+            unusable: false,
             log: None,
+            unlogged: 0..0,
         }
     }
 
@@ -89,7 +97,7 @@ impl Ledger {
             State::Serving(ring) => (ring.position().next_avail, Some(ring.position())),
             State::Paused { next_avail, position } => (*next_avail, *position),
         };
-        let Some(shared) = ring else {
+        let Some(shared) = ring.filter(|_| !self.unusable) else {
             self.state = State::Paused { next_avail, position };
             return Ok(());
         };
@@ -100,6 +108,10 @@ impl Ledger {
         let mut ring = SplitRing::new(shared, event_idx, position);
         for (head, written) in self.waiting.drain(..) {
             push_used(&mut ring, &mut self.inflight, head, written);
+        }
+        if let Some(log) = self.log.as_ref().filter(|_| self.unlogged != (0..0)) {
+            let Range { start, end } = mem::replace(&mut self.unlogged, 0..0);
+            log.used(ring.size(), start, end);
         }
         self.state = State::Serving(ring);
         Ok(())
@@ -113,7 +125,10 @@ impl Ledger {
         let Some(inflight) = &mut self.inflight else {
             return Ok(Position::at_start(next_avail, used_idx));
         };
-        self.recovered = inflight.recover(used_idx, ring.size())?.into();
+        let left = inflight.recover(used_idx, ring.size());
+        let left = left.inspect_err(|_| self.unusable = true)?;
+        self.recovered = left.heads.into();
+        self.unlogged = left.given_back;
         let next_avail = self.recovered.iter().fold(used_idx, |index, _| index.wrapping_add(1));
         Ok(Position::at_start(next_avail, used_idx))
     }
@@ -207,12 +222,13 @@ impl Ledger {
         let wants_call = ring.publish();
         hooks::pass(Point::UsedIdx);
         let to = ring.published();
-        if let Some(inflight) = &mut self.inflight {
-            inflight.after_used_idx(to);
-        }
+        // Before the marks go: with them the next back end would know.
         if let Some(log) = &self.log {
             log.used(ring.size(), from, to);
             log.notify();
+        }
+        if let Some(inflight) = &mut self.inflight {
+            inflight.after_used_idx(to);
         }
         hooks::pass(Point::Call);
         wants_call
@@ -238,6 +254,11 @@ impl Ledger {
             log.used(ring.size(), 0, 0);
         }
         more
+    }
+
+    /// A guest address that was written and that the dirty log has no bit for.
+    pub(crate) fn take_missed(&self) -> Option<u64> {
+        self.log.as_ref().and_then(|log| log.log.take_missed())
     }
 
     /// What of the memory that we share was not there when we touched it.
@@ -281,7 +302,7 @@ impl Completions<'_> {
         ledger.in_flight -= 1;
         give_up(&mut ledger.taken, parts.head);
         if let Some(log) = &ledger.log {
-            log.buffers(&parts.writable, &parts.memory);
+            log.buffers(&parts);
         }
         hooks::pass(Point::Completion);
         match &mut ledger.state {

@@ -21,7 +21,9 @@ mod written;
 
 pub(crate) use chain::ChainRules;
 pub(crate) use guest::{GuestRing, Piece, RingAddresses};
-pub(crate) use inflight::{Inflight, InflightRegion, RegionRefused, new_region, region_len};
+pub(crate) use inflight::{
+    Inflight, InflightRegion, InflightShape, RegionRefused, new_region, region_len,
+};
 pub(crate) use ledger::{Ledger, Popped};
 pub(crate) use split::RingBroken;
 pub(crate) use written::WriteLog;

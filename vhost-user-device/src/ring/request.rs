@@ -3,6 +3,7 @@
 //! A request's token: it owns the head of its chain and ends in exactly one way.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffers::Buffers;
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub(super) home: Arc<Home>,
     pub(super) readable: Buffers,
     pub(super) writable: Buffers,
+    /// What of the device-writable part counts as written.
+    pub(super) wrote: Range<usize>,
 }
 
 impl Request {
@@ -48,6 +51,15 @@ impl Request {
     #[inline]
     pub fn writable(&self) -> &Buffers {
         &self.parts().writable
+    }
+
+    /// Says that of the device-writable part only `range` was written, if anything: for requests that
+    /// fail, and put a status behind data that they did not touch. Without this all of it counts as
+    /// written when a migrating front end is told.
+    pub fn wrote_only(&mut self, range: Range<usize>) {
+        if let Some(parts) = &mut self.parts {
+            parts.wrote = range;
+        }
     }
 
     /// Sends the request to the thread that owns its queue, which completes it: the first
@@ -133,12 +145,14 @@ impl Spares {
                 home: Arc::clone(&self.home),
                 readable: Buffers::default(),
                 writable: Buffers::default(),
+                wrote: 0..usize::MAX,
             });
         };
         parts.head = head;
         parts.index = index;
         parts.readable.clear();
         parts.writable.clear();
+        parts.wrote = 0..usize::MAX;
         // Nearly always the same, and then no shared count is touched.
         if !Arc::ptr_eq(&parts.memory, memory) {
             parts.memory = Arc::clone(memory);

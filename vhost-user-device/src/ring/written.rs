@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::buffers::Buffers;
-use crate::memory::{DirtyLog, MemoryMap};
+use super::request::Parts;
+use crate::memory::DirtyLog;
 use crate::sys::Notifier;
 
 /// The dirty log of one queue, while there is one.
@@ -24,12 +24,11 @@ const ELEMENTS: u64 = 4;
 const ELEMENT: u64 = 8;
 
 impl WriteLog {
-    /// All of a device-writable part counts as written: a request that failed has its status behind
-    /// data that need not have been touched.
-    pub(super) fn buffers(&self, written: &Buffers, memory: &MemoryMap) {
-        for piece in written.all() {
+    /// What the device wrote of a request's device-writable part.
+    pub(super) fn buffers(&self, parts: &Parts) {
+        for piece in parts.writable.parts(parts.wrote.clone()) {
             // A request's buffers lie in its own map.
-            if let Some(start) = memory.guest_address(piece.start().addr()) {
+            if let Some(start) = parts.memory.guest_address(piece.start().addr()) {
                 self.log.mark(start, piece.len() as u64);
             }
         }

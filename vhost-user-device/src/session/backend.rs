@@ -10,6 +10,7 @@ use std::thread::{Builder, JoinHandle};
 
 use super::Session;
 use crate::device::Device;
+use crate::hooks;
 use crate::limit::RateLimit;
 use crate::queue::{Acks, Command, Mailbox, Owner};
 use crate::sys;
@@ -52,6 +53,7 @@ impl<D: Device> Backend<D> {
     /// # Errors
     /// The system has no thread or no descriptor more.
     pub fn start(device: Arc<D>) -> Result<Self, StartError> {
+        hooks::arm();
         let (acks, sender) = Acks::new().map_err(StartError::Eventfd)?;
         let (warnings, drops) = (RateLimit::new(), RateLimit::new());
         let mut backend = Self { device, queues: Vec::new(), acks, warnings, drops };

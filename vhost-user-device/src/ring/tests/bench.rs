@@ -66,6 +66,10 @@ impl Bench {
         self.ledger.completions().complete(request, written);
     }
 
+    pub(super) fn hand_back(&mut self, request: Request) -> Result<(), Request> {
+        self.ledger.completions().hand_back(request)
+    }
+
     /// Publishes what is complete; returns whether the driver wants a call.
     pub(super) fn publish(&mut self) -> bool {
         self.ledger.publish()

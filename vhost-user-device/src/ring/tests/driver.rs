@@ -188,6 +188,13 @@ impl<'m> Driver<'m> {
         self.next_used = index;
     }
 
+    /// Begins with both indices at `index`, as if the ring had served for a while.
+    pub(super) fn begin_at(&mut self, index: u16) {
+        self.set_used_idx(index);
+        (self.next_avail, self.shown) = (index, index);
+        self.set_avail_idx(index);
+    }
+
     /// Takes the next used element, if there is one: the head, and how many bytes were written.
     pub(super) fn take_used(&mut self) -> Option<(u32, u32)> {
         if self.next_used == self.used_idx() {

@@ -11,7 +11,9 @@ use super::driver::{Driver, Layout, buffer, region};
 use crate::causes;
 use crate::memory::MemoryMap;
 use crate::ring::shared::WRITE;
-use crate::ring::{Inflight, InflightRegion, Popped, RingBroken, new_region, region_len};
+use crate::ring::{
+    Inflight, InflightRegion, InflightShape, Popped, RingBroken, new_region, region_len,
+};
 use crate::sys::memfd;
 
 const SIZE: u16 = 8;
@@ -29,10 +31,14 @@ fn guest() -> Arc<MemoryMap> {
     memory
 }
 
+const SHAPE: InflightShape = InflightShape { num_queues: 2, queue_size: SIZE };
+
+/// The region of a device with two queues.
 fn map(file: &File, num_queues: u16, queue_size: u16) -> Result<InflightRegion, String> {
     let len = file.metadata().expect("metadata").len();
     let file = file.try_clone().expect("a descriptor");
-    InflightRegion::map(file, (0, len), num_queues, queue_size).map_err(|error| causes(&error))
+    let shape = InflightShape { num_queues, queue_size };
+    InflightRegion::map(file, (0, len), shape, 2).map_err(|error| causes(&error))
 }
 
 /// A region for two queues as the front end keeps it; the tests use the second one.
@@ -40,7 +46,7 @@ struct Kept(File);
 
 impl Kept {
     fn new() -> Self {
-        Self(new_region(2, SIZE).expect("a region"))
+        Self(new_region(SHAPE).expect("a region"))
     }
 
     fn get<const N: usize>(&self, offset: u64) -> [u8; N] {
@@ -122,7 +128,7 @@ fn heads_of(bench: &mut Bench) -> Vec<u16> {
 fn new_region_is_laid_out_as_the_specification_says() {
     let kept = Kept::new();
     assert_eq!(kept.0.metadata().expect("metadata").len(), 2 * STRIDE);
-    assert_eq!(region_len(2, SIZE), 2 * STRIDE);
+    assert_eq!(region_len(SHAPE), 2 * STRIDE);
     let header = [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 0, 0, 0, 0];
     assert_eq!(kept.get(0), header);
     assert_eq!(kept.marked(), [0_u16; 0]);
@@ -320,9 +326,44 @@ fn region_that_does_not_fit_is_refused() {
     assert_eq!(refusal(0, SIZE), "it is for 0 queues of 8 descriptors");
     assert_eq!(refusal(2, 0), "it is for 2 queues of 0 descriptors");
     assert_eq!(refusal(3, SIZE), "it has 0x180 bytes and needs 0x240");
-    assert_eq!(refusal(2, 4), "queue 0 has version 1 and 8 descriptors in it");
+    assert_eq!(refusal(2, 4), "queue 0 has features 0x0, version 1 and 8 descriptors in it");
+    let contents = |features, version| {
+        format!("queue 1 has features {features:#x}, version {version} and 8 descriptors in it")
+    };
     kept.set(8, &[2, 0]);
-    assert_eq!(refusal(2, SIZE), "queue 1 has version 2 and 8 descriptors in it");
+    assert_eq!(refusal(2, SIZE), contents(0, 2));
+    kept.set(8, &[1, 0]);
+    kept.set(0, &[4]);
+    assert_eq!(refusal(2, SIZE), contents(4, 1));
+}
+
+#[test]
+fn region_for_more_queues_than_there_are_is_used_for_those_there_are() {
+    let kept = Kept::new();
+    kept.0.set_len(100 * STRIDE).expect_err("it is sealed");
+    let file = memfd("region").expect("memfd");
+    file.set_len(100 * STRIDE).expect("truncate");
+    let region = Arc::new(map(&file, 100, SIZE).expect("a region"));
+    let parts = [0, 1, 2].map(|queue| Inflight::new(&region, queue).is_some());
+    assert_eq!(parts, [true, true, false]);
+    let mut third = [0xff; 16];
+    file.read_exact_at(&mut third, 2 * STRIDE).expect("bytes");
+    assert_eq!(third, [0; 16], "it is not ours");
+}
+
+#[test]
+fn refused_region_stays_as_it_was_and_is_not_tried_again() {
+    let (kept, memory) = (Kept::new(), guest());
+    Driver::new(&memory, LAYOUT).set_used_idx(2);
+    kept.last_batch(1, 0);
+    kept.mark(1, 0);
+    kept.next(1, SIZE);
+    let mut bench = Bench::tracked_at(0, kept.part());
+    bench.ledger.install(LAYOUT.device(&memory), false, None).expect_err("refused");
+    assert_eq!((kept.marked(), kept.used_idx()), (vec![1], 0));
+    kept.next(1, 0);
+    bench.ledger.install(LAYOUT.device(&memory), false, None).expect("nothing is tried");
+    assert!(bench.ledger.is_paused());
 }
 
 #[test]
@@ -331,7 +372,7 @@ fn region_at_an_odd_place_of_its_file_is_refused_or_mapped_there() {
     file.set_len(0x3000).expect("truncate");
     let at = |offset| {
         let file = file.try_clone().expect("a descriptor");
-        InflightRegion::map(file, (offset, 2 * STRIDE), 2, SIZE).map_err(|error| causes(&error))
+        InflightRegion::map(file, (offset, 2 * STRIDE), SHAPE, 2).map_err(|error| causes(&error))
     };
     assert_eq!(at(4).unwrap_err(), "its bytes for queue 0 are not aligned");
     at(0x1008).expect("a region");

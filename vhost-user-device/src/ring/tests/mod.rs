@@ -5,10 +5,11 @@
 //! `driver.rs` is the driver's side of a ring, `bench.rs` a ledger with such a driver at its other
 //! end. `chains.rs` is about what a chain may be, `oracle.rs` compares our reading of chains with
 //! another implementation's, `ledger.rs` and `inflight.rs` are about requests and their ends, `threads.rs` lets the
-//! two sides run against each other, and `loom.rs` does so in every possible order.
+//! two sides run against each other, `crash.rs` ends the device's side before each store, and `loom.rs` does so in every possible order.
 
 mod bench;
 mod chains;
+mod crash;
 mod driver;
 mod inflight;
 mod ledger;
@@ -18,6 +19,8 @@ mod oracle;
 #[expect(unsafe_code, reason = "an allocator that counts")]
 mod sys;
 mod threads;
+
+pub(super) use crash::before_store;
 
 /// Numbers that look random (xorshift64); the same seed gives the same ones.
 struct Random(u64);

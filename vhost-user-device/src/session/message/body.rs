@@ -11,9 +11,9 @@ use vhost::vhost_user::message::{
 };
 use vm_memory::ByteValued;
 
-use super::{FileRange, InflightShape, Message, MessageError};
+use super::{FileRange, Message, MessageError};
 use crate::memory::RegionSpan;
-use crate::ring::RingAddresses;
+use crate::ring::{InflightShape, RingAddresses};
 
 /// In the payload of SET_VRING_KICK, CALL and ERR: there is no descriptor.
 const NO_DESCRIPTOR: u64 = 1 << 8;

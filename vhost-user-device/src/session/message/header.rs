@@ -55,6 +55,7 @@ impl Header {
             name,
             Ok(FrontendReq::GET_VRING_BASE
                 | FrontendReq::GET_CONFIG
+                | FrontendReq::SET_LOG_BASE
                 | FrontendReq::GET_INFLIGHT_FD)
         )
     }

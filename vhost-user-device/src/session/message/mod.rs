@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use vhost::vhost_user::message::{FrontendReq, VhostUserConfig, VhostUserVringState};
 
 use crate::memory::RegionSpan;
-use crate::ring::RingAddresses;
+use crate::ring::{InflightShape, RingAddresses};
 use body::Body;
 
 pub(crate) use header::{Header, HeaderError, MAX_PAYLOAD, VERSION};
@@ -95,12 +95,11 @@ pub(crate) struct FileRange {
     pub(crate) len: u64,
 }
 
-/// What the in-flight region has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InflightShape {
-    pub(crate) num_queues: u16,
-    /// Descriptors of each queue.
-    pub(crate) queue_size: u16,
+impl FileRange {
+    /// The payload of SET_LOG_BASE's reply: the request's own.
+    pub(crate) fn reply(&self) -> Vec<u8> {
+        [self.len.to_ne_bytes(), self.offset.to_ne_bytes()].concat()
+    }
 }
 
 /// What is wrong with a message.
@@ -114,26 +113,6 @@ pub(crate) enum MessageError {
     TooShort { name: FrontendReq, len: usize, least: usize },
     #[error("{name:?} came with {count} descriptors instead of {expected}")]
     Descriptors { name: FrontendReq, count: usize, expected: usize },
-}
-
-impl InflightShape {
-    /// The payload of GET_INFLIGHT_FD's reply: a region of `len` bytes at the beginning of the
-    /// file that comes with it, or none if that is zero.
-    pub(crate) fn reply(self, len: u64) -> Vec<u8> {
-        let Self { num_queues, queue_size } = self;
-        let offset = 0_u64;
-        // As long as the C structure that front ends compare its length with. The one of the crate
-        // would give away what happens to be in its padding.
-        let padding = [0; 4];
-        [
-            &len.to_ne_bytes()[..],
-            &offset.to_ne_bytes(),
-            &num_queues.to_ne_bytes(),
-            &queue_size.to_ne_bytes(),
-            &padding,
-        ]
-        .concat()
-    }
 }
 
 impl Message {

@@ -20,10 +20,10 @@ use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
 
 use super::back_channel::BackChannel;
-use super::message::{FileRange, InflightShape, MAX_PAYLOAD, Message};
+use super::message::{FileRange, MAX_PAYLOAD, Message};
 use crate::memory::{DirtyLog, MAX_MEM_SLOTS, MemoryMap};
 use crate::queue::Command;
-use crate::ring::{InflightRegion, RegionRefused, new_region, region_len};
+use crate::ring::{InflightRegion, InflightShape, new_region, region_len};
 use crate::sys::Notifier;
 use crate::{ConfigWriter, Device, VirtioFeatures};
 use vring::{Terms, Vring};
@@ -54,6 +54,9 @@ const OFFERED_PROTOCOL: VhostUserProtocolFeatures = VhostUserProtocolFeatures::M
     .union(VhostUserProtocolFeatures::RESET_DEVICE)
     .union(VhostUserProtocolFeatures::CONFIGURE_MEM_SLOTS)
     .union(VhostUserProtocolFeatures::STATUS);
+
+/// The longest dirty log in bytes: a bit for each page of 52-bit guest addresses.
+const MAX_LOG: u64 = 1 << 37;
 
 /// Bytes of GET_CONFIG's and SET_CONFIG's payload before the contents: offset, size, flags.
 const CONFIG_HEADER: usize = 12;
@@ -250,12 +253,17 @@ impl<D: Device> State<D> {
     }
 
     fn set_log_base(&mut self, range: FileRange) -> Result<Effect, Refusal> {
+        if range.len > MAX_LOG {
+            return Err(Refusal::LogLength(range.len));
+        }
+        // Answered in any case. The specification does not say with what, QEMU takes anything, and
+        // front ends that use the vhost crate wait for these 16 bytes.
+        let reply = range.reply();
         let FileRange { file, offset, len } = range;
         let log = DirtyLog::map(file, offset, len).map_err(Refusal::Log)?;
         self.log = Some(Arc::new(log));
-        // Answered in any case. The specification does not say with what; this is an ack as well.
         let Effect { commands, .. } = self.update_started();
-        Ok(Effect { commands, ..Effect::of_u64(0) })
+        Ok(Effect { commands, answer: Answer::Payload(reply) })
     }
 
     fn set_log_fd(&mut self, fd: OwnedFd) -> Result<Effect, Refusal> {
@@ -269,11 +277,10 @@ impl<D: Device> State<D> {
     /// GET_INFLIGHT_FD: a region for so many queues and descriptors, or a reply that says that
     /// there is none.
     fn new_inflight(&self, shape: InflightShape) -> Effect {
-        let InflightShape { num_queues, queue_size } = shape;
         let fits = self.has_room_for(shape);
-        let made = fits.then(|| new_region(num_queues, queue_size));
+        let made = fits.then(|| new_region(shape));
         let answer = match made {
-            Some(Ok(file)) => Answer::File(shape.reply(region_len(num_queues, queue_size)), file),
+            Some(Ok(file)) => Answer::File(shape.reply(region_len(shape)), file),
             Some(Err(error)) => {
                 log::error!("make an in-flight region: {error}");
                 Answer::Payload(shape.reply(0))
@@ -288,11 +295,8 @@ impl<D: Device> State<D> {
         shape: InflightShape,
         FileRange { file, offset, len }: FileRange,
     ) -> Result<Effect, Refusal> {
-        let InflightShape { num_queues, queue_size } = shape;
-        if !self.has_room_for(shape) {
-            return Err(RegionRefused::Shape { num_queues, queue_size }.into());
-        }
-        let region = InflightRegion::map(file, (offset, len), num_queues, queue_size)?;
+        let queues = u16::try_from(self.vrings.len()).unwrap_or(u16::MAX);
+        let region = InflightRegion::map(file, (offset, len), shape, queues)?;
         self.inflight = Some(Arc::new(region));
         Ok(Effect::default())
     }

@@ -41,6 +41,8 @@ pub(in crate::session) enum Refusal {
     Inflight(#[from] RegionRefused),
     #[error("map the dirty log")]
     Log(#[source] MapError),
+    #[error("the dirty log has {0:#x} bytes, more than guest addresses need")]
+    LogLength(u64),
     #[error("descriptor for the dirty log is no eventfd, pipe or socket")]
     LogDescriptor,
     #[error("descriptor for requests of the back end is no socket")]

@@ -57,12 +57,12 @@ impl<D: Device> State<D> {
         index: u32,
         fd: Option<OwnedFd>,
     ) -> Result<Effect, Refusal> {
-        let size = self.vring(index)?.1.size;
+        let Vring { size, started, .. } = *self.vring(index)?.1;
         if size == 0 {
             return Err(Refusal::NoSize { index });
         }
-        let room = self.inflight_room(index);
-        if let Some(room) = room.filter(|room| *room < size) {
+        let room = self.inflight_room(index).filter(|room| *room < size);
+        if let Some(room) = room.filter(|_| !started) {
             return Err(Refusal::InflightRoom { index, size, room });
         }
         let kick = notifier(index, fd)?;

@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 
 use super::{NEED_REPLY, REPLY, VERSION, is_closed, longs, request::*, words};
 use crate::memory::RegionSpan;
-use crate::session::message::{FileRange, Header, InflightShape, MAX_PAYLOAD, Message};
+use crate::ring::InflightShape;
+use crate::session::message::{FileRange, Header, MAX_PAYLOAD, Message};
 
 const NO_DESCRIPTOR: u64 = 1 << 8;
 
