@@ -30,10 +30,15 @@
 
 mod device;
 mod features;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod hooks;
 mod limit;
 mod memory;
 mod queue;
+#[cfg(test)]
+mod random;
 mod ring;
 mod session;
 #[expect(unsafe_code, reason = "system calls that the standard library has no name for")]
@@ -43,7 +48,11 @@ pub use device::{ConfigRefused, ConfigWriter, Device, DeviceQueue, WhenDisabled}
 pub use features::VirtioFeatures;
 pub use limit::RateLimit;
 pub use ring::{Buffers, Completions, GuestSlice, OutOfRange, Request, Scratch};
-pub use session::{Backend, Ended, Interest, Phase, Session, StartError};
+pub use session::{Backend, Ended, Interest, Phase, Session, StartError, turn_away};
+
+/// Whether the bugs are in us that are there on purpose, for the fuzz targets to find: no build but
+/// one of theirs can have them.
+const PLANTED_BUG: bool = cfg!(all(fuzzing, feature = "planted-bug"));
 
 /// An error and its causes, joined by `: `.
 fn causes(error: &dyn std::error::Error) -> String {

@@ -66,7 +66,7 @@ impl Mapped {
     }
 
     /// Ordinary anonymous memory, zeroed; what Miri can map too.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn anonymous(len: usize) -> Self {
         let mapping = MmapRegion::new(len).expect("memory");
         Self { watch: None, mapping, skip: 0, len }
@@ -82,7 +82,8 @@ impl Mapped {
     #[inline]
     pub(crate) fn piece(&self, offset: usize, len: usize) -> Option<Piece> {
         let left = self.len.checked_sub(offset)?;
-        Piece::of_mapping(&self.mapping, self.skip + offset, len.min(left))
+        let len = if crate::PLANTED_BUG { len } else { len.min(left) };
+        Piece::of_mapping(&self.mapping, self.skip + offset, len)
     }
 
     /// Where in the range the byte at `address` of our address space is.

@@ -88,6 +88,10 @@ impl MemoryMap {
     }
 
     /// This table and one region more: ADD_MEM_REG.
+    ///
+    /// A region that is there already, of the same file, is there twice from then on, and has to
+    /// be removed as often: QEMU before 8.0 tells each one once for every pair of queues of a
+    /// network device.
     pub(crate) fn with(&self, span: RegionSpan, file: File) -> Result<Self, MemoryError> {
         if self.regions.len() >= MAX_MEM_SLOTS {
             return Err(MemoryError::Full);
@@ -96,11 +100,14 @@ impl MemoryMap {
         if span.len > MAX_TOTAL.saturating_sub(mapped) {
             return Err(MemoryError::TooMuch(span));
         }
+        if let Some(same) = self.regions.iter().find(|same| same.is(span, &file)) {
+            return Ok(self.with_region(Arc::clone(same)));
+        }
         if let Some(other) = self.regions.iter().find(|other| other.span.overlaps(&span)) {
             return Err(MemoryError::Overlap { span, other: other.span });
         }
         let region = Region::map(span, file).map_err(|source| MemoryError::Map { span, source })?;
-        Ok(self.with_region(region))
+        Ok(self.with_region(Arc::new(region)))
     }
 
     /// This table without the region that has the same addresses and length: REM_MEM_REG.
@@ -114,10 +121,10 @@ impl MemoryMap {
         Ok(Self { regions })
     }
 
-    fn with_region(&self, region: Region) -> Self {
+    fn with_region(&self, region: Arc<Region>) -> Self {
         let mut regions = self.regions.clone();
         let at = regions.partition_point(|other| other.span.guest < region.span.guest);
-        regions.insert(at, Arc::new(region));
+        regions.insert(at, region);
         Self { regions }
     }
 
@@ -202,8 +209,11 @@ impl fmt::Debug for MemoryMap {
 #[cfg(any(test, fuzzing))]
 impl MemoryMap {
     /// A table over ordinary anonymous memory, zeroed; what Miri can map too.
+    #[cfg(test)]
     pub(crate) fn anonymous(spans: &[RegionSpan]) -> Self {
-        spans.iter().fold(Self::default(), |map, span| map.with_region(Region::anonymous(*span)))
+        spans.iter().fold(Self::default(), |map, span| {
+            map.with_region(Arc::new(Region::anonymous(*span)))
+        })
     }
 
     /// What a driver in this process sees of guest memory: `len` bytes from the guest address

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 
 use super::mapped::{MapError, Mapped};
 use crate::ring::Piece;
@@ -24,6 +25,8 @@ pub(crate) struct RegionSpan {
 /// A mapped memory region.
 pub(super) struct Region {
     pub(super) span: RegionSpan,
+    /// The device and the inode of its file.
+    file: Option<(u64, u64)>,
     mapped: Mapped,
 }
 
@@ -72,14 +75,20 @@ impl Region {
         if !span.is_sound() {
             return Err(MapError::Wraps);
         }
+        let identity = identity(&file);
         let mapped = Mapped::new(file, span.file_offset, span.len)?;
-        Ok(Self { span, mapped })
+        Ok(Self { span, file: identity, mapped })
     }
 
-    #[cfg(any(test, fuzzing))]
+    /// Whether it is these bytes of this file, at these addresses.
+    pub(super) fn is(&self, span: RegionSpan, file: &File) -> bool {
+        self.span == span && self.file.is_some() && self.file == identity(file)
+    }
+
+    #[cfg(test)]
     pub(super) fn anonymous(span: RegionSpan) -> Self {
         let len = usize::try_from(span.len).expect("a sound span");
-        Self { span, mapped: Mapped::anonymous(len) }
+        Self { span, file: None, mapped: Mapped::anonymous(len) }
     }
 
     #[cfg(any(test, fuzzing))]
@@ -106,4 +115,10 @@ impl Region {
         // No region wraps.
         Some(self.span.guest + self.mapped.offset_of(address)? as u64)
     }
+}
+
+/// The device and the inode of a file, if it can be looked at.
+fn identity(file: &File) -> Option<(u64, u64)> {
+    let metadata = file.metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }

@@ -96,6 +96,36 @@ fn removing_names_the_region_by_its_addresses() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps a file")]
+fn region_added_twice_is_there_until_it_is_removed_twice() {
+    let file = tempfile_of(PAGE);
+    let again = || file.try_clone().expect("a descriptor more");
+    let region = span(0, 1, 0x60_0000);
+    let twice = MemoryMap::default().with(region, again()).expect("added");
+    let twice = twice.with(region, again()).expect("added again");
+    let twice = twice.with(span(PAGE, 1, 0x60_1000), tempfile_of(PAGE)).expect("its neighbour");
+    assert_eq!(lengths(&twice, 0x10, 0x1000), Ok(vec![0xff0, 0x10]));
+    let once = twice.without(region).expect("it is there");
+    assert_eq!(lengths(&once, 0, 8), Ok(vec![8]));
+    let gone = once.without(region).expect("it is there");
+    assert_eq!(lengths(&gone, 0, 8), Err(OutsideMemory { start: 0, len: 8 }));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps a file")]
+fn region_added_twice_with_another_file_or_offset_is_refused() {
+    let file = tempfile_of(2 * PAGE);
+    let region = span(0, 1, 0x60_0000);
+    let once = MemoryMap::default().with(region, file.try_clone().expect("a descriptor more"));
+    let once = once.expect("added");
+    let moved = RegionSpan { file_offset: PAGE, ..region };
+    for (region, file) in [(region, tempfile_of(2 * PAGE)), (moved, file)] {
+        let error = once.with(region, file).expect_err("overlap");
+        assert!(matches!(error, MemoryError::Overlap { .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_slot_beyond_the_last_is_refused() {
     let spans: Vec<_> = (0..MAX_MEM_SLOTS as u64)
         .map(|slot| span(slot * PAGE, 1, 0x1000_0000 + slot * PAGE))

@@ -154,7 +154,7 @@ impl InflightRegion {
             let (features, version) = (part.load::<u64>(FEATURES), part.load(VERSION));
             let desc_num = part.load(DESC_NUM);
             if version == 0 {
-                part.write(&[0; DESCRIPTORS]);
+                part.write(&vec![0; part.len()]);
                 part.store(DESC_NUM, queue_size);
                 part.store(VERSION, THIS_VERSION);
             } else if (features, version, desc_num) != (0, THIS_VERSION, queue_size) {

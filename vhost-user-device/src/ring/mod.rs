@@ -10,6 +10,8 @@
 
 mod buffers;
 mod chain;
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[expect(unsafe_code, reason = "guest memory has no references, only addresses")]
 mod guest;
 mod inflight;

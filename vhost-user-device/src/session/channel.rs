@@ -47,6 +47,20 @@ pub(super) struct Channel {
     unsent_fd: Option<OwnedFd>,
 }
 
+/// Closes a connection that nobody serves.
+///
+/// Whoever drops it instead may wait: a descriptor that has come on it, unread, is closed with it,
+/// and a socket may be set to wait in close until its data have arrived somewhere.
+pub fn turn_away(socket: UnixStream) {
+    drop(Channel::new(socket));
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        sys::hang_up(&self.socket);
+    }
+}
+
 impl Channel {
     pub(super) fn new(socket: UnixStream) -> Self {
         let (received, fds) = (Vec::new(), Vec::new());

@@ -16,6 +16,9 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 
 pub use backend::{Backend, StartError};
+pub use channel::turn_away;
+#[cfg(fuzzing)]
+pub use message::fuzz as message_fuzz;
 
 use crate::causes;
 use crate::device::Device;

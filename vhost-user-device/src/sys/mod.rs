@@ -12,7 +12,7 @@ pub(crate) use notify::{Eventfd, Notifier};
 use poll::has_room;
 
 pub(crate) use poll::{Wait, wait_readable};
-pub(crate) use socket::{MAX_FDS, receive, send, send_with_fds};
+pub(crate) use socket::{MAX_FDS, hang_up, receive, send, send_with_fds};
 
 use std::io;
 use std::os::fd::AsRawFd;

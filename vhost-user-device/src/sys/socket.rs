@@ -4,18 +4,24 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 use super::checked_len;
 
 /// The most descriptors in one message: what the `vhost` crate and libvhost-user stay below, too.
 pub(crate) const MAX_FDS: usize = 32;
 
-/// Room for the control message of [`MAX_FDS`] descriptors, aligned as the kernel wants it.
+/// As many descriptors as come with one call on Linux (SCM_MAX_FD): those for which there is no
+/// room the kernel closes, and that may take its time.
+const MOST_AT_ONCE: usize = 253;
+
+/// Room for the control message of [`MOST_AT_ONCE`] descriptors, aligned as the kernel wants it.
 #[repr(C)]
 union Control {
     header: libc::cmsghdr,
-    bytes: [u8; size_of::<libc::cmsghdr>() + MAX_FDS * size_of::<RawFd>()],
+    bytes: [u8; size_of::<libc::cmsghdr>() + MOST_AT_ONCE * size_of::<RawFd>()],
 }
 
 /// What [`receive`] brought.
@@ -85,6 +91,18 @@ fn close_without_waiting(fd: BorrowedFd<'_>) {
     // What is not a socket says so, and is as it was.
     // SAFETY: `value` points to `len` readable bytes.
     unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, len) };
+}
+
+/// Ends a connection and takes out what is left in it: descriptors among it would be closed with
+/// the socket, and that may take its time.
+pub(crate) fn hang_up(socket: &UnixStream) {
+    // Nothing more comes from here on. The other side may have done the same.
+    let _ = socket.shutdown(Shutdown::Both);
+    let mut bytes = [0; 4096];
+    let mut fds = Vec::new();
+    while receive(socket.as_fd(), &mut bytes, &mut fds).is_ok_and(|received| received.len != 0) {
+        fds.clear();
+    }
 }
 
 /// Sends bytes, as many as fit at once. Errors with `WouldBlock` if none do. A front end that has

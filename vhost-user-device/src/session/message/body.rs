@@ -115,6 +115,7 @@ impl<'a> Body<'a> {
     pub(super) fn set_config(&mut self) -> Result<Message, MessageError> {
         let VhostUserConfig { offset, size, flags } = self.take()?;
         let len = usize::try_from(size).unwrap_or(usize::MAX);
+        let len = if crate::PLANTED_BUG { len.min(self.payload.len()) } else { len };
         let data = self.payload.get(..len).ok_or(self.too_short(len))?;
         Ok(Message::SetConfig { offset, data: data.to_vec(), flags })
     }

@@ -6,6 +6,8 @@
 //! largest size. Surplus descriptors are closed.
 
 mod body;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod header;
 
 use std::fs::File;

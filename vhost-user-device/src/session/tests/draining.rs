@@ -117,6 +117,27 @@ fn stop_is_answered_when_the_queue_holds_nothing_any_more() {
 }
 
 #[test]
+fn reset_waits_for_the_request_in_flight_and_then_forgets_where_the_queue_stood() {
+    let (mut backend, requests, events) = handing();
+    let guest = Guest::new();
+    let mut link = Link::negotiated(&mut backend, &guest);
+    let signals = link.start(0, 0);
+    link.start(1, 0);
+    guest.offer(0, 0, b"ping");
+    signals.kick.signal();
+    let request = requests.recv_timeout(LONG).expect("a request");
+    link.send(RESET_DEVICE, VERSION | NEED_REPLY, &[], &[]);
+    link.session.on_socket();
+    assert_eq!(link.session.interest(), Interest::Nothing);
+    finish(request);
+    assert_eq!(link.reply(RESET_DEVICE), super::longs(&[0]));
+    assert_eq!((guest.used(0), guest.answer(0, 0)), (1, *b"ping"));
+    assert_eq!(link.ask(GET_VRING_BASE, &words(&[0, 0])), base(0, 0));
+    let dropped = events.try_iter().filter(|event| *event == Event::Dropped).count();
+    assert_eq!(dropped, 2, "a queue still runs");
+}
+
+#[test]
 fn message_after_one_that_is_being_applied_is_read_later() {
     let (mut backend, requests, events) = handing();
     let guest = Guest::new();

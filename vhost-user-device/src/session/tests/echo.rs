@@ -114,11 +114,16 @@ impl<const DISCARD: bool> Device for Echo<DISCARD> {
         }
     }
 
-    /// The first byte may be written.
-    fn write_config(&self, offset: u32, data: &[u8], _: ConfigWriter) -> Result<(), ConfigRefused> {
-        match (offset, data.len()) {
-            (0, 1) => Ok(()),
-            (offset, len) => Err(ConfigRefused { offset, len }),
+    /// The driver may write the first byte, a migration the second.
+    fn write_config(
+        &self,
+        offset: u32,
+        data: &[u8],
+        writer: ConfigWriter,
+    ) -> Result<(), ConfigRefused> {
+        match (writer, offset, data.len()) {
+            (ConfigWriter::Driver, 0, 1) | (ConfigWriter::Migration, 1, 1) => Ok(()),
+            (_, offset, len) => Err(ConfigRefused { offset, len }),
         }
     }
 

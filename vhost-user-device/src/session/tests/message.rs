@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use super::{NEED_REPLY, REPLY, VERSION, is_closed, longs, request::*, words};
 use crate::memory::RegionSpan;
+use crate::random::Random;
 use crate::ring::InflightShape;
 use crate::session::message::{FileRange, Header, MAX_PAYLOAD, Message};
 
@@ -412,34 +413,18 @@ fn message_that_is_not_implemented_is_refused_by_name() {
     }
 }
 
-/// A pseudo-random sequence (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: u64) -> usize {
-        usize::try_from(self.next() % bound).expect("a small number")
-    }
-
-    /// A payload that is often nearly right: small numbers, counts, lengths.
-    fn payload(&mut self) -> Vec<u8> {
-        let len = match self.below(8) {
-            0 => self.below(4097),
-            1 => 0,
-            _ => self.below(90),
-        };
-        let small = self.below(2) == 0;
-        (0..len)
-            .map(|at| if small && at % 4 != 0 { 0 } else { self.next().to_le_bytes()[3] })
-            .map(|byte| if small { byte & 7 } else { byte })
-            .collect()
-    }
+/// A payload that is often nearly right: small numbers, counts, lengths.
+fn payload(random: &mut Random) -> Vec<u8> {
+    let len = match random.below(8) {
+        0 => random.below(4097),
+        1 => 0,
+        _ => random.below(90),
+    };
+    let small = random.one_in(2);
+    (0..len)
+        .map(|at| if small && at % 4 != 0 { 0 } else { random.next().to_le_bytes()[3] })
+        .map(|byte| if small { byte & 7 } else { byte })
+        .collect()
 }
 
 fn descriptors_in(message: &Message) -> usize {
@@ -459,12 +444,12 @@ fn descriptors_in(message: &Message) -> usize {
 
 #[test]
 fn random_messages_never_panic_and_leave_no_descriptor_open() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let (mut messages, mut errors) = (0, 0);
     for _ in 0..20_000 {
         let request = u32::try_from(random.below(46)).expect("a small number");
-        let payload = random.payload();
-        let count = random.below(4);
+        let payload = payload(&mut random);
+        let count = usize::try_from(random.below(4)).expect("a small number");
         let (fds, peers) = descriptors(count);
         let parsed = Message::parse(request, &payload, fds);
         let held = parsed.as_ref().map_or(0, descriptors_in);

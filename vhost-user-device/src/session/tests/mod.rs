@@ -8,6 +8,7 @@ mod connection;
 mod draining;
 mod echo;
 mod frontend;
+mod logging;
 mod message;
 mod running;
 mod state;

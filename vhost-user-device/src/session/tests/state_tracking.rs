@@ -265,6 +265,16 @@ fn back_channel_that_is_no_socket_is_refused() {
 }
 
 #[test]
+fn config_write_says_who_writes() {
+    for (flags, offset) in [(0, 0), (1, 1)] {
+        let message = |offset| Message::SetConfig { offset, data: vec![7], flags };
+        assert_eq!(told(&mut state(), message(offset)), []);
+        let text = refusal(&mut state(), message(1 - offset));
+        assert!(text.starts_with("write the config space"), "{text}");
+    }
+}
+
+#[test]
 fn config_write_with_unknown_flags_is_refused() {
     let message = Message::SetConfig { offset: 0, data: vec![1], flags: 2 };
     let text = refusal(&mut state(), message);
