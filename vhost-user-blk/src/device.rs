@@ -44,7 +44,6 @@ pub struct BlkQueue {
     index: u16,
     disk: Arc<Disk>,
     serial: Serial,
-    geometry: Geometry,
     /// The driver did not ack FLUSH, so that it cannot ask for what it has written to be on
     /// stable storage: it is, before the write is completed (virtio 1.3, section 5.2.6.2).
     write_through: bool,
@@ -67,7 +66,6 @@ impl Blk {
     fn new(config: &Config, disk: Disk, cpus: u16) -> Self {
         let Config { disk: _, num_queues, queue_size, serial } = config;
         let fields = Fields {
-            sectors: disk.size() / u64::from(SECTOR),
             // Header and status need a descriptor each.
             seg_max: u32::from(queue_size.saturating_sub(2).min(SEG_MAX)),
             block_size: disk.block_size(),
@@ -80,15 +78,6 @@ impl Blk {
             space: ConfigSpace::new(&fields),
             queue_size: *queue_size,
             faults: (0..*num_queues).map(|_| Arc::default()).collect(),
-        }
-    }
-
-    /// What can be asked of the disk.
-    fn geometry(&self) -> Geometry {
-        Geometry {
-            sectors: self.disk.size() / u64::from(SECTOR),
-            block_size: self.disk.block_size(),
-            read_only: self.disk.is_read_only(),
         }
     }
 }
@@ -117,7 +106,12 @@ impl Device for Blk {
     }
 
     fn read_config(&self, offset: u32, out: &mut [u8]) {
-        self.space.read(offset, out);
+        let Geometry { sectors, .. } = geometry(&self.disk);
+        self.space.with_capacity(sectors).read(offset, out);
+    }
+
+    fn refresh(&self) -> bool {
+        self.disk.refresh()
     }
 
     fn start_queue(&self, index: u16, acked: VirtioFeatures) -> BlkQueue {
@@ -125,7 +119,6 @@ impl Device for Blk {
             index,
             disk: Arc::clone(&self.disk),
             serial: self.serial,
-            geometry: self.geometry(),
             write_through: !acked.has(VIRTIO_BLK_F_FLUSH),
             scratch: Scratch::default(),
             faults: self.faults.get(usize::from(index)).cloned().unwrap_or_default(),
@@ -134,11 +127,16 @@ impl Device for Blk {
 }
 
 impl DeviceQueue for BlkQueue {
-    fn submit(&mut self, chain: Chain, done: &mut Completions<'_>) {
+    fn submit(&mut self, mut chain: Chain, done: &mut Completions<'_>) {
         let written = match self.serve(&chain) {
             Ok(data) => answer(&chain, Status::Ok, data),
             Err(fault) => {
                 self.faults.note(self.index, &fault);
+                if let Fault::Driver(_) = fault {
+                    // Not a byte of the data was touched, however many there are.
+                    let end = chain.writable().len();
+                    chain.wrote_only(end.saturating_sub(STATUS_LEN)..end);
+                }
                 answer(&chain, fault.status(), 0)
             }
         };
@@ -166,7 +164,7 @@ fn answer(chain: &Chain, status: Status, data: usize) -> u32 {
 impl BlkQueue {
     /// Does what the chain asks for, and returns how many bytes of data it wrote to it.
     fn serve(&mut self, chain: &Chain) -> Result<usize, Fault> {
-        match Request::parse(&outline(chain), &self.geometry)? {
+        match Request::parse(&outline(chain), &geometry(&self.disk))? {
             Request::Read { offset, len } => {
                 self.disk
                     .read(offset, &mut Part::of(chain.writable(), 0..len, &mut self.scratch))?;
@@ -197,6 +195,15 @@ impl BlkQueue {
 impl Drop for Blk {
     fn drop(&mut self) {
         faults::log_sum(&self.faults);
+    }
+}
+
+/// What can be asked of the disk just now.
+fn geometry(disk: &Disk) -> Geometry {
+    Geometry {
+        sectors: disk.size() / u64::from(SECTOR),
+        block_size: disk.block_size(),
+        read_only: disk.is_read_only(),
     }
 }
 

@@ -23,7 +23,8 @@
 //!   touches no guest memory. What it lets through lies within the disk.
 //! - [`disk`] moves bytes between the file and guest memory, straight, by the kernel's copy:
 //!   nothing here has a reference to guest memory. A short transfer is continued, a file that has
-//!   become shorter is an error.
+//!   become shorter is an error. The size is one number for all queues; the control thread has it
+//!   read again when the operator says so, and the config space says the same.
 //! - `device` writes the status, the last byte of the device-writable part, and completes the
 //!   request. One that fails, by the driver's fault or by the host's, is counted by `faults`, and
 //!   logged at most once in a while.

@@ -17,11 +17,9 @@ const MIN_IO_SIZE: usize = 26;
 const WRITEBACK: usize = 32;
 const NUM_QUEUES: usize = 34;
 
-/// What the config space says.
+/// What the config space says beside the capacity, which may change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields {
-    /// The disk's length, in sectors of 512 bytes.
-    pub(crate) sectors: u64,
     /// How many pieces the data of one request may have.
     pub(crate) seg_max: u32,
     /// The block size, in bytes: a power of two.
@@ -32,17 +30,16 @@ pub(crate) struct Fields {
     pub(crate) num_queues: u16,
 }
 
-/// The bytes of the config space.
+/// The bytes of the config space. The capacity is 0 until it is said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConfigSpace([u8; LEN]);
 
 impl ConfigSpace {
     /// The config space that says this.
     pub(crate) fn new(fields: &Fields) -> Self {
-        let Fields { sectors, seg_max, block_size, physical_block_size, num_queues } = *fields;
+        let Fields { seg_max, block_size, physical_block_size, num_queues } = *fields;
         let blocks_in_physical = (physical_block_size / block_size.max(1)).max(1);
         let mut space = Self([0; LEN]);
-        space.put(CAPACITY, sectors.to_le_bytes());
         space.put(SEG_MAX, seg_max.to_le_bytes());
         space.put(BLK_SIZE, block_size.to_le_bytes());
         // At most 31, the logarithm of a u32.
@@ -54,6 +51,12 @@ impl ConfigSpace {
         space.put(WRITEBACK, [1]);
         space.put(NUM_QUEUES, num_queues.to_le_bytes());
         space
+    }
+
+    /// The same with this capacity, in sectors of 512 bytes.
+    pub(crate) fn with_capacity(mut self, sectors: u64) -> Self {
+        self.put(CAPACITY, sectors.to_le_bytes());
+        self
     }
 
     /// Copies the bytes from `offset` on to `out`: GET_CONFIG.
@@ -75,17 +78,12 @@ impl ConfigSpace {
 mod tests {
     use super::*;
 
-    const FIELDS: Fields = Fields {
-        sectors: 0x0102_0304_0506_0708,
-        seg_max: 126,
-        block_size: 512,
-        physical_block_size: 4096,
-        num_queues: 0x0203,
-    };
+    const FIELDS: Fields =
+        Fields { seg_max: 126, block_size: 512, physical_block_size: 4096, num_queues: 0x0203 };
 
     fn bytes(offset: u32, len: usize) -> Vec<u8> {
         let mut out = vec![0xee; len];
-        ConfigSpace::new(&FIELDS).read(offset, &mut out);
+        ConfigSpace::new(&FIELDS).with_capacity(0x0102_0304_0506_0708).read(offset, &mut out);
         out
     }
 
@@ -108,6 +106,15 @@ mod tests {
         for (offset, field) in expected {
             assert_eq!(bytes(offset, field.len()), field, "at {offset}");
         }
+    }
+
+    #[test]
+    fn capacity_that_is_said_again_replaces_the_one_before_and_nothing_else() {
+        let before = ConfigSpace::new(&FIELDS).with_capacity(u64::MAX);
+        let mut out = [0xee; 96];
+        before.with_capacity(7).read(0, &mut out);
+        assert_eq!(out[..8], [7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(out[8..], bytes(8, 88));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_int, c_uint, iovec, off_t};
+use libc::{c_int, c_uint, iovec, off_t, ssize_t};
 use vhost_user_device::GuestSlice;
 
 /// How many pieces one transfer can have: UIO_MAXIOV.
@@ -29,13 +29,7 @@ pub(crate) fn preadv2(
     pieces: &[GuestSlice<'_>],
     offset: u64,
 ) -> io::Result<usize> {
-    let (pieces, count) = as_iovecs(pieces);
-    let offset = as_off_t(offset)?;
-    // SAFETY: `pieces` points to `count` iovecs. Each is a piece of guest memory, which is mapped,
-    // readable and writable for the lifetime of the GuestSlice, that is, longer than this call, and
-    // which no Rust reference covers, so that the kernel may write to it whoever else does.
-    let done = unsafe { libc::preadv2(file.as_raw_fd(), pieces, count, offset, 0) };
-    usize::try_from(done).map_err(|_| io::Error::last_os_error())
+    transfer(libc::preadv2, file, pieces, offset)
 }
 
 /// Writes guest memory at `offset` (bytes) of a file, and returns how many bytes.
@@ -50,12 +44,26 @@ pub(crate) fn pwritev2(
     pieces: &[GuestSlice<'_>],
     offset: u64,
 ) -> io::Result<usize> {
+    transfer(libc::pwritev2, file, pieces, offset)
+}
+
+/// What preadv2 and pwritev2 have in common: descriptor, pieces and their number, offset, flags.
+type Vectored = unsafe extern "C" fn(c_int, *const iovec, c_int, off_t, c_int) -> ssize_t;
+
+/// One transfer by `call`, which is preadv2 or pwritev2.
+fn transfer(
+    call: Vectored,
+    file: BorrowedFd<'_>,
+    pieces: &[GuestSlice<'_>],
+    offset: u64,
+) -> io::Result<usize> {
     let (pieces, count) = as_iovecs(pieces);
     let offset = as_off_t(offset)?;
-    // SAFETY: `pieces` points to `count` iovecs. Each is a piece of guest memory, which is mapped
-    // and readable for the lifetime of the GuestSlice, that is, longer than this call. The kernel
-    // copies from it whoever else writes to it.
-    let done = unsafe { libc::pwritev2(file.as_raw_fd(), pieces, count, offset, 0) };
+    // SAFETY: by the two callers, `call` is one of the two system calls, which use `pieces` alone
+    // of our memory: it points to `count` iovecs. Each is a piece of guest memory, which is mapped,
+    // readable and writable for the lifetime of the GuestSlice, that is, longer than this call, and
+    // which no Rust reference covers, so that the kernel may read and write it whoever else does.
+    let done = unsafe { call(file.as_raw_fd(), pieces, count, offset, 0) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())
 }
 

@@ -3,18 +3,21 @@
 //! The listening socket in the control loop: whom to let in, whom to turn away, and when to pause.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
-use vhost_user_device::RateLimit;
+use vhost_user_device::{RateLimit, turn_away};
 
 use crate::backoff::Backoff;
 use crate::poller::{Part, Poller};
 
 #[derive(Debug)]
 pub(crate) struct Door {
-    listener: UnixListener,
+    /// Not closed before the process ends: with it go those who wait outside, with all that they
+    /// have sent, and closing a socket that they have sent may take its time.
+    listener: ManuallyDrop<UnixListener>,
     watched: bool,
     /// Set while the system has nothing left for a new connection.
     closed_until: Option<Instant>,
@@ -30,7 +33,7 @@ impl Door {
         // Another process may have accepted what we were told of.
         listener.set_nonblocking(true).map_err(DoorError::Block)?;
         Ok(Self {
-            listener,
+            listener: ManuallyDrop::new(listener),
             watched: false,
             closed_until: None,
             backoff: Backoff::new(),
@@ -83,9 +86,11 @@ impl Door {
     /// # Errors
     /// The socket is of no use any more.
     pub(crate) fn refuse(&mut self) -> Result<(), DoorError> {
-        if self.accept()?.is_some()
-            && let Some(left_out) = self.refusals.allow()
-        {
+        let Some(stream) = self.accept()? else {
+            return Ok(());
+        };
+        turn_away(stream);
+        if let Some(left_out) = self.refusals.allow() {
             log::warn!(
                 "refused a front end, because another one is being served{}",
                 left_out_text(left_out)

@@ -24,6 +24,7 @@ pub(crate) trait Drive {
     fn phase(&self) -> Phase;
     fn on_socket(&mut self);
     fn on_acks(&mut self);
+    fn config_changed(&mut self);
     fn end(&mut self);
     fn ended(&self) -> Option<&Ended>;
 }
@@ -59,6 +60,10 @@ impl<D: Device> Drive for Session<'_, D> {
 
     fn on_acks(&mut self) {
         self.on_acks();
+    }
+
+    fn config_changed(&mut self) {
+        self.config_changed();
     }
 
     fn end(&mut self) {

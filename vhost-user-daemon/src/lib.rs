@@ -21,7 +21,9 @@
 //! Serving is one loop in one thread (`serve`) around the session of `vhost-user-device`. It
 //! never waits for one thing only: a signal is heard while half a message is outstanding, while
 //! requests are in flight, and while a front end to connect to is awaited. SIGTERM and SIGINT end
-//! the session and give requests in flight two seconds; SIGHUP has no effect.
+//! the session and give requests in flight two seconds; SIGUSR1 has the device look at the host's
+//! side again, and a config space that has changed by that is announced to the front end; SIGHUP
+//! has no effect.
 //!
 //! What is removed at the end is removed through the directory as it was opened at the start, since
 //! the path may be out of reach by then, and only if it is still the file that was made here.

@@ -13,8 +13,8 @@ use crate::sys;
 /// The parts that a descriptor can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// A signal asks for the end.
-    Stop = 1,
+    /// Signals have come.
+    Signals = 1,
     /// A front end wants to connect.
     Door = 2,
     /// The connection's socket.

@@ -19,7 +19,7 @@ use crate::listener::{self, ListenError};
 use crate::notify;
 use crate::pid_file::PidFile;
 use crate::serve::{Control, Served};
-use crate::signals::Stop;
+use crate::signals::{self, Signals};
 use crate::socket::{self, InheritError, Socket};
 use crate::sys::process;
 
@@ -117,20 +117,25 @@ impl Life {
         if let Err(error) = process::raise_descriptor_limit() {
             log::debug!("raise the limit on open descriptors: {error}");
         }
+        if let Err(error) = signals::hold_refresh_back() {
+            log::debug!("block SIGUSR1: {error}");
+        }
         let device = open(args).map_err(Failure::of_the_operator)?;
 
         // From here on a signal ends us in order, so that no file stays behind.
-        let stop = Stop::on_signals().map_err(Failure::at_run_time)?;
+        let signals = Signals::block().map_err(Failure::at_run_time)?;
         if let Some(path) = pid_file {
             self.pid_file = Some(PidFile::lock(&path).map_err(Failure::of_the_operator)?);
         }
         let socket = self.make(awaited).map_err(Failure::of_the_operator)?;
         if daemonize {
-            self.go_to_background(&stop, log.syslog).map_err(Failure::at_run_time)?;
+            self.go_to_background(log.syslog).map_err(Failure::at_run_time)?;
         }
 
-        let control = Control::new(stop).map_err(Failure::at_run_time)?;
-        let mut backend = self.start(device)?;
+        let device = Arc::new(device);
+        let refresh = || device.refresh();
+        let control = Control::new(signals, &refresh).map_err(Failure::at_run_time)?;
+        let mut backend = self.start(Arc::clone(&device))?;
         let served = control.serve(socket, &mut backend).map_err(Failure::at_run_time);
         if let Ok(Served::InPart) = served {
             // Dropping it would wait for what is in flight.
@@ -152,10 +157,10 @@ impl Life {
     }
 
     /// Returns in the process that goes on, and in the other one only if there is none.
-    fn go_to_background(&mut self, stop: &Stop, syslog: bool) -> Result<(), DaemonizeError> {
+    fn go_to_background(&mut self, syslog: bool) -> Result<(), DaemonizeError> {
         match daemonize::fork()? {
             Side::Parent(verdict) => {
-                if let Err(error) = stop.release() {
+                if let Err(error) = signals::let_end() {
                     log::debug!("let signals through while waiting: {error}");
                 }
                 exit::now(verdict.wait()?)
@@ -178,11 +183,11 @@ impl Life {
     }
 
     /// Starts the queue threads and says so to all who wait for it. The process id is final here.
-    fn start<D: Device>(&mut self, device: D) -> Result<Backend<D>, Failure> {
+    fn start<D: Device>(&mut self, device: Arc<D>) -> Result<Backend<D>, Failure> {
         if let Some(pid_file) = &self.pid_file {
             pid_file.write(std::process::id()).map_err(Failure::at_run_time)?;
         }
-        let backend = Backend::start(Arc::new(device)).map_err(Failure::at_run_time)?;
+        let backend = Backend::start(device).map_err(Failure::at_run_time)?;
         notify::ready();
         if let Some(readiness) = &mut self.readiness {
             readiness.ready().map_err(Failure::at_run_time)?;

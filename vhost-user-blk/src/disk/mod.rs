@@ -4,6 +4,7 @@
 
 mod identity;
 mod open;
+mod size;
 mod sync;
 
 pub use identity::Identity;
@@ -15,13 +16,15 @@ use std::path::PathBuf;
 use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
 
+use size::Size;
+
 /// An open disk. Its methods take `&self`, so that queues can share it; only flushes wait for
 /// each other.
 #[derive(Debug)]
 pub struct Disk {
     file: File,
     path: PathBuf,
-    size: u64,
+    size: Size,
     block_size: u32,
     physical_block_size: u32,
     read_only: bool,
@@ -32,11 +35,6 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// How much of the file or device is served, in bytes: a multiple of the block size.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The unit of a write, in bytes: a power of two.
     pub fn block_size(&self) -> u32 {
         self.block_size

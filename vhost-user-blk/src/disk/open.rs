@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::sys;
 
+use super::size::{self, Size};
 use super::{Disk, Identity};
 
 /// Which disk to open, and how.
@@ -114,21 +115,14 @@ impl Disk {
         if !is_block_size(block_size) {
             return Err(OpenError::BlockSize { path: path.clone(), block_size });
         }
-        let beyond = facts.size % u64::from(block_size);
-        let size = facts.size - beyond;
-        if size == 0 {
+        if facts.size < u64::from(block_size) {
             return Err(OpenError::TooSmall { path: path.clone(), size: facts.size, block_size });
         }
-        if beyond != 0 {
-            log::warn!(
-                "the last {beyond} bytes of disk {path:?} are not a whole block of {block_size} \
-                 bytes and are not served"
-            );
-        }
+        let size = size::whole_blocks(path, facts.size, block_size);
         Ok(Self {
             file,
             path: path.clone(),
-            size,
+            size: Size::new(size),
             block_size,
             physical_block_size: facts.physical_block_size.clamp(block_size, MAX_BLOCK_SIZE),
             read_only: *read_only,
@@ -175,9 +169,10 @@ fn check_kind(path: &Path, file_type: FileType) -> Result<(), OpenError> {
 
 impl Facts {
     fn ask(file: &File, metadata: &Metadata) -> io::Result<Self> {
+        let size = size::of(file, metadata)?;
         if metadata.file_type().is_block_device() {
             return Ok(Self {
-                size: sys::block_device_size(file.as_fd())?,
+                size,
                 logical_block_size: sys::logical_block_size(file.as_fd())?,
                 physical_block_size: power_of_two(sys::physical_block_size(file.as_fd())?),
                 read_only: sys::is_read_only(file.as_fd())?,
@@ -186,7 +181,7 @@ impl Facts {
         // What the file system likes to write at once; less makes it read first.
         let preferred = u32::try_from(metadata.blksize()).unwrap_or(MAX_BLOCK_SIZE);
         Ok(Self {
-            size: metadata.len(),
+            size,
             logical_block_size: MIN_BLOCK_SIZE,
             physical_block_size: power_of_two(preferred),
             read_only: false,

@@ -2,8 +2,8 @@
 
 //! Where log messages go: to standard error, or to syslog if the operator wants that.
 //!
-//! A message is written as one line in one system call. Control characters are escaped, so that
-//! text which a driver or a front end chose cannot pass for a line of ours.
+//! A message is written as one line, in one system call unless it is very long. Control characters
+//! are escaped, so that text which a driver or a front end chose cannot pass for a line of ours.
 
 mod stderr;
 mod syslog;

@@ -62,12 +62,20 @@ impl Stderr {
 /// How long a line waits for whoever reads standard error.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+fn write(line: &str) {
+    // Locked before it is looked at, so that no other thread takes the room.
+    write_to(io::stderr().lock(), line);
+}
+
 /// A line that cannot be written is lost: there is nobody left to tell. A reader that has stopped
 /// reading must not stop us.
-fn write(line: &str) {
-    let stderr = io::stderr();
-    if file::has_room(stderr.as_fd(), PATIENCE).unwrap_or(true) {
-        let _ = stderr.lock().write_all(line.as_bytes());
+fn write_to(mut stream: impl Write + AsFd, line: &str) {
+    // A pipe that has room has it for so much at least; more may have to wait.
+    for part in line.as_bytes().chunks(libc::PIPE_BUF) {
+        let has_room = file::has_room(stream.as_fd(), PATIENCE).unwrap_or(true);
+        if !has_room || stream.write_all(part).is_err() {
+            return;
+        }
     }
 }
 
@@ -88,6 +96,12 @@ fn is_journal(stream: impl AsFd, variable: Option<&OsStr>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{PipeReader, PipeWriter, Read};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
 
     const PLAIN: Stderr = Stderr { name: "vhost-user-blk", journal: false };
@@ -122,6 +136,53 @@ mod tests {
     fn last_line_is_the_chain_after_the_name() {
         assert_eq!(PLAIN.last_line("a: b: c"), "vhost-user-blk: a: b: c\n");
         assert_eq!(JOURNAL.last_line("a: b: c"), "<3>a: b: c\n");
+    }
+
+    /// A pipe that is full.
+    fn full_pipe() -> (PipeReader, PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        // Another opening of it, so that not waiting is not the writer's habit, too.
+        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let mut filler =
+            File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap();
+        let page = [b'.'; libc::PIPE_BUF];
+        while filler.write_all(&page).is_ok() {}
+        (reader, writer)
+    }
+
+    /// Writes the line on a thread of its own; whether that ends soon.
+    fn ends_soon(writer: PipeWriter, line: String) -> bool {
+        let (say, ended) = mpsc::channel();
+        thread::spawn(move || {
+            write_to(writer, &line);
+            say.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(10)).is_ok()
+    }
+
+    #[test]
+    fn line_that_nobody_reads_is_lost_after_a_moment() {
+        let (_reader, writer) = full_pipe();
+        assert!(ends_soon(writer, "lost\n".to_owned()));
+    }
+
+    #[test]
+    fn line_that_is_longer_than_the_room_left_does_not_wait_for_more() {
+        let (mut reader, writer) = full_pipe();
+        reader.read_exact(&mut [0; libc::PIPE_BUF]).unwrap();
+        assert!(ends_soon(writer, "x".repeat(3 * libc::PIPE_BUF)));
+    }
+
+    #[test]
+    fn line_of_many_pages_is_written_whole_for_one_who_reads() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let line = "0123456789".repeat(20_000);
+        let (expected, mut read) = (line.clone(), String::new());
+        thread::scope(|scope| {
+            scope.spawn(|| reader.read_to_string(&mut read).unwrap());
+            assert!(ends_soon(writer, line));
+        });
+        assert_eq!(read, expected);
     }
 
     #[test]

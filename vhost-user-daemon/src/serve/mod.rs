@@ -20,7 +20,7 @@ use crate::door::{Door, DoorError};
 use crate::drive::{Drive, Sessions};
 use crate::notify;
 use crate::poller::{Part, Poller};
-use crate::signals::Stop;
+use crate::signals::Signals;
 use crate::socket::Socket;
 use crate::sys;
 
@@ -37,11 +37,23 @@ pub(crate) enum Served {
     InPart,
 }
 
-/// The loop's descriptors: one set, in which the signals always are.
-pub(crate) struct Control {
+/// What the loop needs: its descriptors, one set in which the signals always are, and whom to ask
+/// when a signal wants the device to look at the host's side again.
+pub(crate) struct Control<'d> {
     poller: Poller,
-    stop: Stop,
+    signals: Signals,
+    /// Whether the config space has changed since.
+    refresh: &'d dyn Fn() -> bool,
     longest_drain: Duration,
+}
+
+/// What signals have led to.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// There is to be an end.
+    end: bool,
+    /// The config space is another one now.
+    config_changed: bool,
 }
 
 /// How a connection came to its end.
@@ -55,15 +67,16 @@ enum End {
     Abandoned,
 }
 
-impl Control {
-    /// Gets all that the loop needs, so that it cannot fail for want of it later.
+impl<'d> Control<'d> {
+    /// Gets all that the loop needs, so that it cannot fail for want of it later. `refresh` has
+    /// the device look at the host's side again, and says whether the config space has changed.
     ///
     /// # Errors
     /// Those of epoll_create1(2) and epoll_ctl(2).
-    pub(crate) fn new(stop: Stop) -> Result<Self, ServeError> {
+    pub(crate) fn new(signals: Signals, refresh: &'d dyn Fn() -> bool) -> Result<Self, ServeError> {
         let poller = Poller::new()?;
-        poller.watch_readable(stop.descriptor(), Part::Stop)?;
-        Ok(Self { poller, stop, longest_drain: LONGEST_DRAIN })
+        poller.watch_readable(signals.descriptor(), Part::Signals)?;
+        Ok(Self { poller, signals, refresh, longest_drain: LONGEST_DRAIN })
     }
 
     /// Serves `backend` to the front ends that come by `socket`.
@@ -110,7 +123,7 @@ impl Control {
         loop {
             door.open(&self.poller, true)?;
             let ready = self.poller.wait(door.closed_until())?;
-            if ready.has(Part::Stop) && self.stop_requested()? {
+            if ready.has(Part::Signals) && self.hear()?.end {
                 return Ok(None);
             }
             if ready.has(Part::Door)
@@ -156,21 +169,38 @@ impl Control {
         let until = Instant::now() + wait;
         while Instant::now() < until {
             let ready = self.poller.wait(Some(until))?;
-            if ready.has(Part::Stop) && self.stop_requested()? {
+            if ready.has(Part::Signals) && self.hear()?.end {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Reads the signals; says the end, if one of them asks for it, to all that want to know.
-    fn stop_requested(&mut self) -> Result<bool, ServeError> {
-        let Some(signal) = self.stop.requested().map_err(ServeError::Signals)? else {
-            return Ok(false);
-        };
-        log::info!("{signal}: ending");
-        notify::stopping();
-        Ok(true)
+    /// Reads the signals and does what needs no connection: has the device look again, and says
+    /// the end, if there is to be one, to all that want to know.
+    fn hear(&mut self) -> Result<Heard, ServeError> {
+        let wishes = self.signals.wishes().map_err(ServeError::Signals)?;
+        // Whoever connects next reads the config space as it is then.
+        let config_changed = wishes.refresh && (self.refresh)();
+        if let Some(signal) = wishes.end {
+            log::info!("{signal}: ending");
+            notify::stopping();
+        }
+        Ok(Heard { end: wishes.end.is_some(), config_changed })
+    }
+
+    /// Does what the signals want of a session that is being served; whether they want the end.
+    fn hear_for(&mut self, session: &mut impl Drive) -> Result<bool, ServeError> {
+        let Heard { end, config_changed } = self.hear()?;
+        if session.phase() == Phase::Serving {
+            if config_changed {
+                session.config_changed();
+            }
+            if end {
+                session.end();
+            }
+        }
+        Ok(end)
     }
 
     /// Serves one front end until nothing of it is in flight any more, and refuses those that come
@@ -206,11 +236,8 @@ impl Control {
             {
                 door.refuse()?;
             }
-            if ready.has(Part::Stop) && self.stop_requested()? && end_by.is_none() {
+            if ready.has(Part::Signals) && self.hear_for(&mut session)? && end_by.is_none() {
                 end_by = Some(Instant::now() + self.longest_drain);
-                if session.phase() == Phase::Serving {
-                    session.end();
-                }
             }
             let late = end_by.is_some_and(|end_by| end_by <= Instant::now());
             if late && session.phase() != Phase::Ended {

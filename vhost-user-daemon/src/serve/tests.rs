@@ -4,12 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::*;
 use crate::sys::test::Thread;
+
+mod refreshing;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -24,6 +26,10 @@ enum Event {
     HungUp,
     Acked,
     Asked,
+    /// The device looked at the host's side again.
+    Refreshed,
+    /// The front end was to be told of another config space.
+    ConfigChanged,
 }
 
 /// A back end without a device. The front end writes single letters to it: `r` for a request that
@@ -127,6 +133,11 @@ impl Drive for ScriptSession<'_> {
         }
     }
 
+    fn config_changed(&mut self) {
+        assert_eq!(self.phase, Phase::Serving);
+        self.say(Event::ConfigChanged);
+    }
+
     fn end(&mut self) {
         assert_eq!(self.phase, Phase::Serving);
         self.say(Event::Asked);
@@ -146,6 +157,8 @@ struct Loop {
     events: Receiver<Event>,
     acks: UnixStream,
     turns: Arc<AtomicUsize>,
+    /// Whether the device finds another config space when it looks again.
+    changed: Arc<AtomicBool>,
 }
 
 impl Loop {
@@ -156,12 +169,19 @@ impl Loop {
     fn start_with_drain(socket: Socket, longest_drain: Duration) -> Self {
         let (acks, its_acks) = UnixStream::pair().unwrap();
         let (its_events, events) = mpsc::channel();
+        let refreshed = its_events.clone();
         let (say_thread, thread) = mpsc::channel();
         let (say_finished, finished) = mpsc::channel();
         let turns = Arc::new(AtomicUsize::new(0));
         let its_turns = turns.clone();
+        let changed = Arc::new(AtomicBool::new(true));
+        let finds_change = changed.clone();
         let joined = thread::spawn(move || {
-            let mut control = Control::new(Stop::on_signals().unwrap()).unwrap();
+            let refresh = || {
+                refreshed.send(Event::Refreshed).unwrap();
+                finds_change.load(Ordering::Relaxed)
+            };
+            let mut control = Control::new(Signals::block().unwrap(), &refresh).unwrap();
             control.longest_drain = longest_drain;
             say_thread.send(Thread::current()).unwrap();
             let mut script = Script { events: its_events, acks: its_acks, turns: its_turns };
@@ -169,7 +189,7 @@ impl Loop {
             say_finished.send(()).unwrap();
             served
         });
-        Self { thread: thread.recv().unwrap(), joined, finished, events, acks, turns }
+        Self { thread: thread.recv().unwrap(), joined, finished, events, acks, turns, changed }
     }
 
     fn expect(&self, event: Event) {
@@ -191,6 +211,10 @@ impl Loop {
 
     fn sigterm(&self) {
         self.thread.signal(libc::SIGTERM);
+    }
+
+    fn sigusr1(&self) {
+        self.thread.signal(libc::SIGUSR1);
     }
 
     fn end(self) -> Served {

@@ -4,14 +4,15 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -29,6 +30,13 @@ impl Room {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.path(name).exists()
+    }
+
+    /// Makes a FIFO: whoever opens it for reading waits for somebody to open it for writing.
+    pub(crate) fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
     }
 
     pub(crate) fn connect(&self) -> UnixStream {
@@ -93,6 +101,11 @@ impl Daemon {
         Self { child, lines }
     }
 
+    /// Starts it with its standard error as it was prepared.
+    pub(crate) fn unheard(mut command: Command) -> Self {
+        Self { child: command.spawn().unwrap(), lines: mpsc::channel().1 }
+    }
+
     /// Starts it and waits until front ends can connect.
     pub(crate) fn listening(command: Command) -> Self {
         let daemon = Self::start(command);
@@ -116,8 +129,32 @@ impl Daemon {
         self.child.id()
     }
 
+    /// What is in its file `name` under /proc.
+    pub(crate) fn file(&self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{name}", self.pid())).unwrap()
+    }
+
+    /// Waits until it blocks `signal`.
+    pub(crate) fn wait_until_it_blocks(&self, signal: i32) {
+        let start = Instant::now();
+        loop {
+            let status = self.file("status");
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+            if u64::from_str_radix(mask, 16).unwrap() >> (signal - 1) & 1 == 1 {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "signal {signal} is not blocked: {mask}");
+            thread::yield_now();
+        }
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         kill(name, self.pid().to_string());
+    }
+
+    /// Waits for the end, which is near: the exit code, if there is one.
+    pub(crate) fn code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Waits for the end: the exit code, if there is one, and what was said since.
@@ -140,6 +177,39 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The one whom a daemon tells of its readiness and its end (sd_notify(3)).
+pub(crate) struct ServiceManager(UnixDatagram);
+
+impl ServiceManager {
+    pub(crate) fn at(path: PathBuf) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(socket)
+    }
+
+    /// The next that it is told.
+    pub(crate) fn hears(&self) -> String {
+        let mut text = [0; 64];
+        let len = loop {
+            match self.0.recv(&mut text) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.unwrap(),
+            }
+        };
+        String::from_utf8(text[..len].to_vec()).unwrap()
+    }
+}
+
+/// A pipe that is full, both ends of it.
+pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().unwrap();
+    // Another opening of it, so that not waiting is not the writer's habit, too.
+    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let mut filler = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap();
+    while filler.write_all(&[b'.'; 4096]).is_ok() {}
+    (reader, writer)
 }
 
 /// Runs a command that ends by itself.

@@ -9,9 +9,13 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::time::Duration;
 
-use daemon::{Daemon, Room, accept, end_by_pid_file, output_of};
+use libc::SIGUSR1;
+
+use daemon::{Daemon, Room, ServiceManager, accept, end_by_pid_file, full_pipe, output_of};
+
+/// Request 1, version 1, no payload.
+const GET_FEATURES: [u8; 12] = [1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
 
 #[test]
 fn print_capabilities_amid_nonsense_prints_json_and_ends_well() {
@@ -96,8 +100,8 @@ fn front_end_is_answered_connection_after_connection() {
     let daemon = Daemon::listening(room.daemon(&["-s", "socket"]));
     for _ in 0..2 {
         let mut front_end = room.connect();
-        // GET_FEATURES: request 1, version 1, no payload. The reply has flag 4 and 8 bytes.
-        front_end.write_all(&[1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        // The reply has flag 4 and 8 bytes.
+        front_end.write_all(&GET_FEATURES).unwrap();
         let mut reply = [0; 20];
         front_end.read_exact(&mut reply).unwrap();
         assert_eq!(reply[..12], [1, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0]);
@@ -237,20 +241,14 @@ fn front_end_that_listens_later_is_found() {
 #[test]
 fn service_manager_hears_of_readiness_and_of_the_end() {
     let room = Room::new();
-    let manager = UnixDatagram::bind(room.path("notify")).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hears = || {
-        let mut text = [0; 64];
-        let len = manager.recv(&mut text).unwrap();
-        String::from_utf8(text[..len].to_vec()).unwrap()
-    };
+    let manager = ServiceManager::at(room.path("notify"));
     let mut command = room.daemon(&["-s", "socket"]);
     command.env("NOTIFY_SOCKET", room.path("notify"));
     let daemon = Daemon::start(command);
-    assert_eq!(hears(), "READY=1\n");
+    assert_eq!(manager.hears(), "READY=1\n");
     room.connect();
     daemon.signal("TERM");
-    assert_eq!(hears(), "STOPPING=1\n");
+    assert_eq!(manager.hears(), "STOPPING=1\n");
     assert_eq!(daemon.end().0, Some(0));
 }
 
@@ -279,6 +277,65 @@ fn log_level_error_leaves_out_what_is_usual() {
     let args = ["--fd=3", "--log-level=error"];
     let ended = output_of(room.daemon_inheriting(stream, "", &args));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn limit_on_descriptors_is_raised_as_far_as_it_may_be() {
+    let room = Room::new();
+    let script = "ulimit -S -n 64; exec \"$@\"";
+    let daemon = Daemon::listening(room.daemon_in_shell(script, &["-s", "socket"]));
+    let limits = daemon.file("limits");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let [soft, hard] = [0, 1].map(|at| line.split_whitespace().nth(at).unwrap());
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "64", "the limit of this test itself is as low: it shows nothing");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn standard_error_that_nobody_reads_holds_up_nothing() {
+    let room = Room::new();
+    let (nobody, stderr) = full_pipe();
+    let manager = ServiceManager::at(room.path("notify"));
+    let mut command = room.daemon(&["-s", "socket"]);
+    command.env("NOTIFY_SOCKET", room.path("notify")).stderr(stderr);
+    let daemon = Daemon::unheard(command);
+    assert_eq!(manager.hears(), "READY=1\n");
+    let mut front_end = room.connect();
+    front_end.write_all(&GET_FEATURES).unwrap();
+    front_end.read_exact(&mut [0; 20]).unwrap();
+    daemon.signal("TERM");
+    assert_eq!(manager.hears(), "STOPPING=1\n");
+    assert_eq!(front_end.read(&mut [0]).unwrap(), 0);
+    assert_eq!(daemon.code(), Some(0));
+    drop(nobody);
+}
+
+#[test]
+fn sigusr1_is_harmless_whenever_it_comes() {
+    let room = Room::new();
+    let fifo = room.fifo("fifo");
+    let daemon = Daemon::start(room.daemon(&["-s", "socket", "--file=fifo"]));
+    // It waits for somebody to write.
+    daemon.wait_until_it_blocks(SIGUSR1);
+    assert!(!room.has("socket"));
+    daemon.signal("USR1");
+    File::options().write(true).open(fifo).unwrap();
+    daemon.says("Waiting for vhost-user socket connection");
+    for _ in 0..2 {
+        daemon.signal("USR1");
+        let mut front_end = room.connect();
+        front_end.write_all(&GET_FEATURES).unwrap();
+        front_end.read_exact(&mut [0; 20]).unwrap();
+        daemon.signal("USR1");
+        drop(front_end);
+        daemon.says("front end disconnected");
+    }
+    daemon.signal("USR1");
+    daemon.signal("TERM");
+    daemon.signal("USR1");
+    assert_eq!(daemon.end().0, Some(0));
 }
 
 #[test]
