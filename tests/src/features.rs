@@ -2,7 +2,7 @@
 
 //! Virtio features as sets of bits, to be joined with `|`.
 
-use virtio_bindings::bindings::{virtio_blk, virtio_config, virtio_ring};
+use virtio_bindings::bindings::{virtio_blk, virtio_config, virtio_net, virtio_ring};
 
 pub use vhost::vhost_user::message::VhostUserProtocolFeatures as Protocol;
 
@@ -27,3 +27,8 @@ pub const BLK_SIZE: u64 = 1 << virtio_blk::VIRTIO_BLK_F_BLK_SIZE;
 pub const FLUSH: u64 = 1 << virtio_blk::VIRTIO_BLK_F_FLUSH;
 /// VIRTIO_BLK_F_MQ: the config space has the number of queues.
 pub const MQ: u64 = 1 << virtio_blk::VIRTIO_BLK_F_MQ;
+
+/// VIRTIO_NET_F_CTRL_VQ: there is a control queue, behind the last pair.
+pub const CTRL_VQ: u64 = 1 << virtio_net::VIRTIO_NET_F_CTRL_VQ;
+/// VIRTIO_NET_F_MQ: a network device's config space has the number of pairs of queues.
+pub const NET_MQ: u64 = 1 << virtio_net::VIRTIO_NET_F_MQ;

@@ -45,6 +45,12 @@ impl Image {
         (0..SECTOR as u64 / 8).flat_map(|word| (sector << 8 | word).to_be_bytes()).collect()
     }
 
+    /// Gives it another length, in bytes: zeroes more, or what was at the end less.
+    pub fn set_len(&self, len: u64) {
+        let file = fs::File::options().write(true).open(&self.path).expect("open the image");
+        file.set_len(len).expect("set the length of the image");
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

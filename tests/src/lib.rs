@@ -24,6 +24,7 @@
 //! - [`frontend::Frontend`]: a connection, with one typed call for each message.
 //! - [`memory::GuestMemory`]: memfds at guest addresses that are not the user addresses.
 //! - [`driver::Queue`]: the driver's side of a split virtqueue; every field can be written raw.
+//! - [`in_flight::InFlightRegion`]: what a back end notes about its requests, to be read and written.
 //! - [`blk::BlkQueue`]: requests to a block device, one by one or many in flight.
 //!
 //! Nothing here sleeps. Whoever waits does so for a descriptor or a condition, and panics with a
@@ -34,13 +35,18 @@ pub mod blk;
 pub mod bytes;
 pub mod daemon;
 pub mod deadline;
+pub mod dirty_log;
 pub mod driver;
 pub mod eventfd;
 pub mod features;
 pub mod frontend;
 pub mod guest;
 pub mod image;
+pub mod in_flight;
+pub mod lingering;
 pub mod memory;
+pub mod orders;
+pub mod random;
 pub mod reference;
 pub mod requires;
 pub mod served;
@@ -59,6 +65,7 @@ pub mod prelude {
     pub use crate::features::*;
     pub use crate::frontend::{Frontend, Message, Outcome, Refused};
     pub use crate::image::{Image, SECTOR};
+    pub use crate::in_flight::InFlightRegion;
     pub use crate::memory::{GuestMemory, RegionAt};
     pub use crate::served::{Served, USUAL};
 }

@@ -2,12 +2,19 @@
 
 //! Shared memory, and the system calls that std has no call for. Only safe wrappers go out.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
+
+mod limit;
+mod thread;
+
+pub(crate) use limit::{limit_file_size, linger};
+pub(crate) use thread::{resume_thread, stop_thread};
 
 /// As many descriptors as one message may carry on Linux (SCM_MAX_FD).
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
@@ -15,14 +22,33 @@ pub(crate) const MAX_DESCRIPTORS: usize = 253;
 /// The header of a control message: its length, level and type, padded to a machine word.
 const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usize>());
 
-/// A new memory file of `len` zero bytes.
-pub(crate) fn memfd(len: u64) -> io::Result<File> {
+/// A new memory file of `len` zero bytes. The kernel shows `name` in the list of mappings.
+pub(crate) fn memfd(name: &CStr, len: u64) -> io::Result<File> {
     // SAFETY: the name is a C string; the call touches no other memory of ours.
-    let fd = unsafe { libc::memfd_create(c"guest-memory".as_ptr(), libc::MFD_CLOEXEC) };
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
     let file = File::from(owned(fd)?);
     file.set_len(len)?;
     Ok(file)
 }
+
+/// A new memory file of `len` zero bytes in huge pages of [`HUGE_PAGE`] bytes.
+///
+/// # Errors
+/// `len` is not a whole number of such pages, or the kernel has none.
+pub(crate) fn huge_memfd(name: &CStr, len: u64) -> io::Result<File> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_HUGETLB | libc::MFD_HUGE_2MB;
+    // SAFETY: the name is a C string; the call touches no other memory of ours.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
+    let file = File::from(owned(fd)?);
+    file.set_len(len)?;
+    Ok(file)
+}
+
+/// The size of the pages of [`huge_memfd`], in bytes.
+pub(crate) const HUGE_PAGE: u64 = 2 << 20;
+
+/// The size of all other pages, in bytes.
+pub(crate) const SMALL_PAGE: u64 = 4096;
 
 /// A new event counter that never blocks.
 pub(crate) fn eventfd() -> io::Result<File> {
@@ -132,7 +158,9 @@ impl Control {
     /// Takes over the descriptors that the kernel put here, `filled` bytes with the header.
     fn take(self, filled: usize) -> io::Result<Vec<OwnedFd>> {
         let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let numbers = bytes.get(CONTROL_HEADER..filled).unwrap_or_default();
+        // It begins with its length; what was filled goes on to the end of a word.
+        let len = self.words[0].min(filled);
+        let numbers = bytes.get(CONTROL_HEADER..len).unwrap_or_default();
         let (numbers, _) = numbers.as_chunks();
         numbers.iter().map(|number| owned(RawFd::from_ne_bytes(*number))).collect()
     }
@@ -159,6 +187,8 @@ fn check(result: i32) -> io::Result<i32> {
 /// Another process reads and writes the same memory, so no reference to it ever goes out.
 #[derive(Debug)]
 pub(crate) struct Mapping {
+    /// Where the kernel put the pages that have the bytes, and how long they are.
+    pages: (NonNull<u8>, usize),
     start: NonNull<u8>,
     len: usize,
 }
@@ -171,16 +201,28 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps `len` bytes of `file`, from `offset`, for reading and writing.
     pub(crate) fn new(file: &File, offset: u64, len: usize) -> io::Result<Self> {
-        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+        Self::in_pages(file, offset, len, SMALL_PAGE)
+    }
+
+    /// The same of a file that has pages of `page` bytes, a power of two; the range may begin and
+    /// end within one.
+    pub(crate) fn in_pages(file: &File, offset: u64, len: usize, page: u64) -> io::Result<Self> {
+        let before = offset % page;
+        let first = libc::off_t::try_from(offset - before).map_err(io::Error::other)?;
+        let [before, page] = [before, page].map(usize::try_from);
+        let (before, page) = (before.map_err(io::Error::other)?, page.map_err(io::Error::other)?);
+        let whole = (before + len).next_multiple_of(page);
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let (hint, shared) = (std::ptr::null_mut(), libc::MAP_SHARED);
         // SAFETY: without MAP_FIXED the kernel picks a free place, so no mapping of ours changes.
-        let start = unsafe { libc::mmap(hint, len, access, shared, file.as_raw_fd(), offset) };
-        if start == libc::MAP_FAILED {
+        let pages = unsafe { libc::mmap(hint, whole, access, shared, file.as_raw_fd(), first) };
+        if pages == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, len })
+        let pages = NonNull::new(pages.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: `before` is less than the length of the mapping.
+        let start = unsafe { pages.add(before) };
+        Ok(Self { pages: (pages, whole), start, len })
     }
 
     /// Its first address.
@@ -213,11 +255,21 @@ impl Mapping {
         self.atomic(offset).store(value.to_le(), Ordering::SeqCst);
     }
 
+    /// Takes all bits of the eight bytes at `offset` away; which of them were set.
+    pub(crate) fn take_bits(&self, offset: usize) -> u64 {
+        let at = self.at(offset, size_of::<u64>());
+        assert!(at.addr().is_multiple_of(8), "eight bytes at the offset {offset}");
+        // SAFETY: they lie in the mapping, which lives as long as `self`, and are aligned;
+        // concurrent access by other processes is what they are for.
+        let bits = unsafe { AtomicU64::from_ptr(at.cast()) };
+        u64::from_le(bits.swap(0, Ordering::SeqCst))
+    }
+
     fn atomic(&self, offset: usize) -> &AtomicU16 {
         let at = self.at(offset, size_of::<u16>());
-        assert!(offset.is_multiple_of(2), "a number of two bytes at the odd offset {offset}");
-        // SAFETY: it lies in the mapping, which lives as long as `self`, and it is aligned, since
-        // the mapping begins at a page; concurrent access by other processes is what it is for.
+        assert!(at.addr().is_multiple_of(2), "a number of two bytes at the odd offset {offset}");
+        // SAFETY: it lies in the mapping, which lives as long as `self`, and it is aligned;
+        // concurrent access by other processes is what it is for.
         unsafe { AtomicU16::from_ptr(at.cast()) }
     }
 
@@ -231,8 +283,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        let (pages, len) = self.pages;
         // SAFETY: the mapping is ours, and since `self` goes nothing points to it any more.
-        let unmapped = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+        let unmapped = unsafe { libc::munmap(pages.as_ptr().cast(), len) };
         debug_assert_eq!(unmapped, 0, "unmap guest memory");
     }
 }

@@ -78,6 +78,13 @@ impl Launch {
         self
     }
 
+    /// On the socket `path` instead of one in a folder of its own: the daemon that was there is
+    /// gone, and its front end comes back.
+    pub fn socket(mut self, path: &Path) -> Self {
+        self.socket = Some(path.to_owned());
+        self
+    }
+
     /// Without `--socket-path`.
     pub fn no_socket(mut self) -> Self {
         self.socket = None;

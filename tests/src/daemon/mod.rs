@@ -6,8 +6,10 @@ mod binary;
 mod launch;
 mod log;
 mod running;
+mod stopped;
 
-pub use binary::binary;
+pub use binary::{binary, binary_with_hooks};
 pub use launch::{Launch, Ran};
 pub use log::Log;
 pub use running::{Daemon, Exit, Process, Stopping};
+pub use stopped::StoppedThread;

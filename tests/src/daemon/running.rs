@@ -12,9 +12,10 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::binary::binary;
+use super::binary::{binary, binary_with_hooks};
 use super::launch::Launch;
 use super::log::Log;
+use super::stopped::StoppedThread;
 use crate::deadline::Deadline;
 use crate::sys;
 
@@ -45,6 +46,12 @@ impl Daemon {
     /// `vhost-user-blk`, to be started.
     pub fn blk() -> Launch {
         Launch::of(binary("vhost-user-blk"))
+    }
+
+    /// `vhost-user-blk` with the hooks that tests have in it, to be started. VHOST_USER_TEST_ABORT
+    /// and VHOST_USER_TEST_SHUFFLE in its environment say what they do.
+    pub fn blk_with_hooks() -> Launch {
+        Launch::of(binary_with_hooks("vhost-user-blk"))
     }
 
     pub(super) fn new(
@@ -97,6 +104,13 @@ impl Daemon {
         Stopping(&self.process)
     }
 
+    /// Ends it at once, wherever it is just now.
+    #[track_caller]
+    pub fn sigkill(&self) {
+        self.process.signal(libc::SIGKILL);
+        assert_eq!(self.wait(), Exit::Signal(libc::SIGKILL), "the end of a daemon that was killed");
+    }
+
     /// Waits until it ends.
     #[track_caller]
     pub fn wait(&self) -> Exit {
@@ -115,16 +129,41 @@ impl Daemon {
 
     /// How many mappings of guest memory it has.
     pub fn guest_mappings(&self) -> usize {
-        let maps = self.process.text("maps");
-        maps.lines().filter(|line| line.contains("memfd:guest-memory")).count()
+        self.mappings_of("guest-memory")
+    }
+
+    /// How many mappings it has of memory files of this name.
+    pub fn mappings_of(&self, name: &str) -> usize {
+        let name = format!("memfd:{name}");
+        self.process.text("maps").lines().filter(|line| line.contains(&name)).count()
+    }
+
+    /// How many mappings it has, of whatever.
+    pub fn mappings(&self) -> usize {
+        self.process.text("maps").lines().count()
     }
 
     /// How much memory it has resident, in KiB.
     pub fn rss_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// How much of the resident memory is its alone and in no file, in KiB.
+    pub fn rss_anon_kib(&self) -> u64 {
+        self.status_kib("RssAnon:")
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
         let status = self.process.text("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-        number.expect("VmRSS in /proc/PID/status")
+        number.unwrap_or_else(|| panic!("{field} in /proc/PID/status"))
+    }
+
+    /// Stops its thread `name` wherever it is, until the value is dropped.
+    #[track_caller]
+    pub fn stop_thread(&self, name: &str) -> StoppedThread {
+        StoppedThread::of(&self.process, name)
     }
 
     /// Waits until it has `count` descriptors open again.
@@ -210,6 +249,18 @@ impl Process {
         !Deadline::after(std::time::Duration::ZERO).readable(&self.ended)
     }
 
+    /// Whether its first thread sleeps, and so has nothing to do.
+    pub fn is_asleep(&self) -> bool {
+        // The fields begin behind the name, which is in brackets and may have any in it.
+        let stat = self.text(&format!("task/{}/stat", self.pid));
+        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'))
+    }
+
+    /// Limits the length that it can give to a file, in bytes: RLIMIT_FSIZE.
+    pub fn limit_file_size(&self, len: u64) {
+        sys::limit_file_size(self.pid, len).expect("limit the length of files");
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: i32) {
         sys::kill(self.pid, signal).expect("signal the daemon");
@@ -247,6 +298,18 @@ impl Process {
     fn count(&self, folder: &str) -> usize {
         let folder = format!("/proc/{}/{folder}", self.pid);
         fs::read_dir(&folder).unwrap_or_else(|e| panic!("list {folder}: {e}")).count()
+    }
+
+    /// The number of the thread `name`.
+    pub(super) fn thread(&self, name: &str) -> Option<i32> {
+        let folder = format!("/proc/{}/task", self.pid);
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("list {folder}: {e}"));
+        let mut threads = entries.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let comm = fs::read_to_string(path.join("comm")).ok()?;
+            (comm.trim_end() == name).then(|| path.file_name()?.to_str()?.parse().ok())?
+        });
+        threads.next()
     }
 
     /// What its descriptors are for, as the kernel names it.

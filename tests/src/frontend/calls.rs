@@ -3,14 +3,16 @@
 //! One call for each message, as a front end that knows its protocol sends them.
 //!
 //! A `set_` call asks for an ack as soon as REPLY_ACK was negotiated, and waits for it; before that
-//! it returns at once, and nobody knows whether the back end took it.
+//! it returns at once, and nobody knows whether the back end took it. SET_LOG_BASE alone is always
+//! answered.
 
 use std::os::fd::AsFd;
 
 use vhost::vhost_user::message::{FrontendReq as Req, VhostUserMemoryRegion};
 
 use super::connection::{Frontend, Outcome};
-use super::message::Message;
+use super::message::{Message, VRING_F_LOG};
+use crate::dirty_log::DirtyLog;
 use crate::driver::Rings;
 use crate::eventfd::EventFd;
 use crate::features::Protocol;
@@ -60,6 +62,12 @@ impl Frontend {
         base
     }
 
+    /// GET_STATUS: the device status that was set last.
+    #[track_caller]
+    pub fn get_status(&self) -> u64 {
+        self.number(Req::GET_STATUS)
+    }
+
     /// GET_CONFIG: `size` bytes of the config space from `offset`; refused without bytes.
     #[track_caller]
     pub fn get_config(&self, offset: u32, size: u32) -> Result<Vec<u8>, Refused> {
@@ -103,6 +111,18 @@ impl Frontend {
     #[track_caller]
     pub fn reset_owner(&self) -> Ack {
         self.tell(Message::new(Req::RESET_OWNER))
+    }
+
+    /// RESET_DEVICE: stops every vring, and forgets all about them and the virtio features.
+    #[track_caller]
+    pub fn reset_device(&self) -> Ack {
+        self.tell(Message::new(Req::RESET_DEVICE))
+    }
+
+    /// SET_STATUS: the device status, as the driver wrote it.
+    #[track_caller]
+    pub fn set_status(&self, status: u64) -> Ack {
+        self.tell(Message::new(Req::SET_STATUS).u64(status))
     }
 
     /// SET_FEATURES: acks virtio features.
@@ -164,21 +184,48 @@ impl Frontend {
         self.tell(Message::vring_addr(index, descriptors, used, user(rings.available)))
     }
 
+    /// SET_VRING_ADDR with VHOST_VRING_F_LOG: what is written to the used ring is to be logged as
+    /// if that ring were at the guest address `log`.
+    #[track_caller]
+    pub fn set_vring_addr_logged(
+        &self,
+        index: u32,
+        rings: Rings,
+        memory: &GuestMemory,
+        log: u64,
+    ) -> Ack {
+        let user = |guest| memory.user_address(guest);
+        let places = [rings.descriptors, rings.used, rings.available].map(user);
+        self.tell(Message::vring_addr_logged(index, places, VRING_F_LOG, log))
+    }
+
     /// SET_VRING_KICK: how the driver will notify the device; the vring starts.
     #[track_caller]
-    pub fn set_vring_kick(&self, index: u8, kick: &EventFd) -> Ack {
+    pub fn set_vring_kick(&self, index: u8, kick: &impl AsFd) -> Ack {
         self.tell(Message::vring_descriptor(Req::SET_VRING_KICK, index, Some(kick)))
+    }
+
+    /// SET_VRING_KICK without a descriptor: the device is to look by itself; the vring starts.
+    #[track_caller]
+    pub fn set_vring_no_kick(&self, index: u8) -> Ack {
+        self.tell(Message::vring_descriptor(Req::SET_VRING_KICK, index, None::<&EventFd>))
     }
 
     /// SET_VRING_CALL: how the device is to notify the driver.
     #[track_caller]
-    pub fn set_vring_call(&self, index: u8, call: &EventFd) -> Ack {
+    pub fn set_vring_call(&self, index: u8, call: &impl AsFd) -> Ack {
         self.tell(Message::vring_descriptor(Req::SET_VRING_CALL, index, Some(call)))
+    }
+
+    /// SET_VRING_CALL without a descriptor: the driver looks by itself.
+    #[track_caller]
+    pub fn set_vring_no_call(&self, index: u8) -> Ack {
+        self.tell(Message::vring_descriptor(Req::SET_VRING_CALL, index, None::<&EventFd>))
     }
 
     /// SET_VRING_ERR: how the device is to say that the vring is broken.
     #[track_caller]
-    pub fn set_vring_err(&self, index: u8, err: &EventFd) -> Ack {
+    pub fn set_vring_err(&self, index: u8, err: &impl AsFd) -> Ack {
         self.tell(Message::vring_descriptor(Req::SET_VRING_ERR, index, Some(err)))
     }
 
@@ -188,11 +235,31 @@ impl Frontend {
         self.tell(Message::vring(Req::SET_VRING_ENABLE, index, enable.into()))
     }
 
-    /// SET_CONFIG: writes `data` to the config space, at `offset`.
+    /// SET_CONFIG: writes `data` to the config space, at `offset`, as the driver does.
     #[track_caller]
     pub fn set_config(&self, offset: u32, data: &[u8]) -> Ack {
+        self.set_config_with(offset, data, 0)
+    }
+
+    /// SET_CONFIG with flags: 0 if the driver writes, 1 if a migration does.
+    #[track_caller]
+    pub fn set_config_with(&self, offset: u32, data: &[u8], flags: u32) -> Ack {
         let size = u32::try_from(data.len()).expect("the size of a config space");
-        self.tell(Message::config(Req::SET_CONFIG, offset, size, data))
+        let message = Message::new(Req::SET_CONFIG).u32(offset).u32(size).u32(flags);
+        self.tell(message.bytes(data))
+    }
+
+    /// SET_LOG_BASE: where the pages that are written are to be logged; always answered, with what
+    /// was said.
+    #[track_caller]
+    pub fn set_log_base(&self, log: &DirtyLog) -> Ack {
+        self.tell(Message::log_base(log.size(), log.offset()).descriptor(log))
+    }
+
+    /// SET_LOG_FD: how the device is to say that it has logged pages.
+    #[track_caller]
+    pub fn set_log_fd(&self, logged: &impl AsFd) -> Ack {
+        self.tell(Message::new(Req::SET_LOG_FD).descriptor(logged))
     }
 
     /// SET_BACKEND_REQ_FD: the socket on which the back end may send messages of its own.
@@ -204,14 +271,21 @@ impl Frontend {
     /// Sends a message that has no answer but an ack, and waits for that if there can be one.
     #[track_caller]
     pub fn tell(&self, message: Message<'_>) -> Ack {
-        if !self.acks {
+        let message = if self.acks {
+            message.need_reply()
+        } else if message.request == u32::from(Req::SET_LOG_BASE) {
+            message
+        } else {
             self.send(&message);
             return Ok(());
-        }
-        let message = message.need_reply();
+        };
         match self.outcome(&message) {
             Outcome::Acked => Ok(()),
             Outcome::Refused => Err(Refused),
+            Outcome::Answered(said) if message.request == u32::from(Req::SET_LOG_BASE) => {
+                assert!(message.wire().ends_with(&said), "SET_LOG_BASE answered with {said:?}");
+                Ok(())
+            }
             other => panic!("the answer to message {}: {other:?}", message.request),
         }
     }

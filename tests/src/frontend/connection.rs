@@ -108,12 +108,20 @@ impl Frontend {
         }
     }
 
-    /// The payload of the answer to the request numbered `request`; `None` when the connection
-    /// ended instead.
+    /// The payload of the answer to the request numbered `request`, which comes without
+    /// descriptors; `None` when the connection ended instead.
     #[track_caller]
     pub(super) fn answer(&self, request: u32) -> Option<Vec<u8>> {
-        let (header, descriptors) = self.receive(HEADER)?;
+        let (payload, descriptors) = self.answer_with_descriptors(request)?;
         assert_eq!(descriptors.len(), 0, "descriptors with the answer to message {request}");
+        Some(payload)
+    }
+
+    /// The payload of the answer to the request numbered `request`, and the descriptors that came
+    /// with it; `None` when the connection ended instead.
+    #[track_caller]
+    pub(super) fn answer_with_descriptors(&self, request: u32) -> Option<(Vec<u8>, Vec<OwnedFd>)> {
+        let (header, mut descriptors) = self.receive(HEADER)?;
         let (fields, _) = header.as_chunks();
         let [answered, flags, size] = [0, 1, 2].map(|i| u32::from_ne_bytes(fields[i]));
         // Some back ends give the flag of the question back.
@@ -121,8 +129,9 @@ impl Frontend {
         assert_eq!((answered, flags), (request, VERSION | REPLY), "the answer's request and flags");
         let size = usize::try_from(size).expect("the size of an answer");
         assert!(size <= MAX_PAYLOAD, "an answer of {size} bytes to message {request}");
-        let (payload, _) = self.receive(size).expect("the payload of the answer");
-        Some(payload)
+        let (payload, more) = self.receive(size).expect("the payload of the answer");
+        descriptors.extend(more);
+        Some((payload, descriptors))
     }
 
     /// Exactly `len` bytes; `None` when the connection ended before the first.
@@ -210,6 +219,8 @@ fn is_get(request: u32) -> bool {
         Req::GET_MAX_MEM_SLOTS,
         Req::GET_VRING_BASE,
         Req::GET_CONFIG,
+        Req::GET_INFLIGHT_FD,
+        Req::GET_STATUS,
     ];
     gets.iter().any(|get| u32::from(*get) == request)
 }

@@ -19,6 +19,9 @@ pub const MAX_PAYLOAD: usize = 4096;
 /// Set in the payload of SET_VRING_KICK, SET_VRING_CALL and SET_VRING_ERR when no descriptor comes.
 const NO_DESCRIPTOR: u64 = 1 << 8;
 
+/// VHOST_VRING_F_LOG, a flag of SET_VRING_ADDR: what is written to the used ring is logged.
+pub const VRING_F_LOG: u32 = 1;
+
 /// A message: a request with its payload and descriptors. Nothing in it is checked.
 #[derive(Clone, Debug)]
 #[must_use = "a message does nothing until it is sent"]
@@ -123,8 +126,20 @@ impl<'fd> Message<'fd> {
 
     /// SET_VRING_ADDR with user addresses, without a log.
     pub fn vring_addr(index: u32, descriptors: u64, used: u64, available: u64) -> Self {
-        let head = Self::new(FrontendReq::SET_VRING_ADDR).u32(index).u32(0);
-        head.u64(descriptors).u64(used).u64(available).u64(0)
+        Self::vring_addr_logged(index, [descriptors, used, available], 0, 0)
+    }
+
+    /// SET_VRING_ADDR with the user addresses of descriptor table, used ring and available ring,
+    /// with `flags`, and with the guest address `log` as which the used ring is logged.
+    pub fn vring_addr_logged(index: u32, places: [u64; 3], flags: u32, log: u64) -> Self {
+        let head = Self::new(FrontendReq::SET_VRING_ADDR).u32(index).u32(flags);
+        places.into_iter().fold(head, Self::u64).u64(log)
+    }
+
+    /// SET_LOG_BASE with a log of `size` bytes, `offset` bytes into its file; its descriptor is
+    /// still to be attached.
+    pub fn log_base(size: u64, offset: u64) -> Self {
+        Self::new(FrontendReq::SET_LOG_BASE).u64(size).u64(offset)
     }
 
     /// SET_VRING_KICK, SET_VRING_CALL or SET_VRING_ERR, with a descriptor or with word that there

@@ -2,7 +2,10 @@
 
 //! The usual way from a connection to a queue that serves, in few words.
 
+use vhost::vhost_user::message::FrontendReq;
+
 use super::connection::Frontend;
+use super::message::Message;
 use crate::blk::BlkQueue;
 use crate::driver::Queue;
 use crate::features::{EVENT_IDX, PROTOCOL_FEATURES, Protocol};
@@ -15,7 +18,12 @@ const MEMORY: u64 = 8 << 20;
 const WANTED: Protocol = Protocol::MQ
     .union(Protocol::REPLY_ACK)
     .union(Protocol::CONFIG)
-    .union(Protocol::CONFIGURE_MEM_SLOTS);
+    .union(Protocol::CONFIGURE_MEM_SLOTS)
+    .union(Protocol::BACKEND_REQ)
+    .union(Protocol::LOG_SHMFD)
+    .union(Protocol::INFLIGHT_SHMFD)
+    .union(Protocol::RESET_DEVICE)
+    .union(Protocol::STATUS);
 
 impl Frontend {
     /// Begins a session: owner, protocol features, and the virtio `features`, all of which the
@@ -82,6 +90,18 @@ impl Frontend {
         self.set_vring_kick(index, queue.kick_fd()).expect("an ack of SET_VRING_KICK");
         if self.features & PROTOCOL_FEATURES != 0 {
             self.set_vring_enable(index.into(), true).expect("an ack of SET_VRING_ENABLE");
+        }
+    }
+
+    /// Returns when every running queue has had a whole look at its ring: what was available in it
+    /// and could be taken has been taken. With REPLY_ACK only.
+    #[track_caller]
+    pub fn let_queues_look(&self) {
+        // Having acked a message, a queue looks at its ring, unless the next message is there at
+        // once. Every other time it is, where threads have to wait for a processor.
+        for _ in 0..32 {
+            let again = Message::new(FrontendReq::SET_FEATURES).u64(self.features);
+            self.tell(again).expect("an ack of SET_FEATURES");
         }
     }
 

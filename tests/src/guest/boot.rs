@@ -23,8 +23,44 @@ impl Boot {
     /// # Errors
     /// The kernel lacks a driver, busybox isn't there, or the file can't be written.
     pub fn new(kernel: Kernel, dir: &Path) -> Result<Self> {
-        let archive = initramfs(&kernel)
-            .with_context(|| format!("make an initramfs for kernel {}", kernel.release()))?;
+        let modules = kernel.modules_for_disk();
+        Self::of(kernel, dir, |archive| {
+            for dir in ["proc", "root"] {
+                archive.directory(dir)?;
+            }
+            archive.program("init", include_bytes!("rootfs/initramfs-init"))?;
+            load(archive, &modules?)
+        })
+    }
+
+    /// Makes an initramfs in the directory `dir` with which the guest needs no disk: it has the
+    /// drivers `modules` with all that they need, and its shell is the same.
+    ///
+    /// # Errors
+    /// The kernel lacks a driver, busybox isn't there, or the file can't be written.
+    pub fn without_disk(kernel: Kernel, modules: &[&str], dir: &Path) -> Result<Self> {
+        let modules = kernel.modules(modules);
+        Self::of(kernel, dir, |archive| {
+            for dir in ["etc", "mnt", "proc", "root", "sbin", "sys", "tmp"] {
+                archive.directory(dir)?;
+            }
+            archive.program("init", include_bytes!("rootfs/bare-init"))?;
+            archive.file("etc/inittab", include_bytes!("rootfs/inittab"))?;
+            archive.program("etc/rc", include_bytes!("rootfs/rc"))?;
+            archive.program("sbin/prompt", include_bytes!("rootfs/prompt"))?;
+            load(archive, &modules?)
+        })
+    }
+
+    fn of(
+        kernel: Kernel,
+        dir: &Path,
+        fill: impl FnOnce(&mut cpio::Archive) -> Result<()>,
+    ) -> Result<Self> {
+        let act = || format!("make an initramfs for kernel {}", kernel.release());
+        let mut archive = common().with_context(act)?;
+        fill(&mut archive).with_context(act)?;
+        let archive = archive.finish().with_context(act)?;
         let initramfs = dir.join(format!("initramfs-{}", kernel.release()));
         fs::write(&initramfs, archive).with_context(|| format!("write {}", initramfs.display()))?;
         Ok(Self { kernel, initramfs })
@@ -46,24 +82,28 @@ pub(super) fn busybox() -> PathBuf {
     setup::system_program("busybox")
 }
 
-fn initramfs(kernel: &Kernel) -> Result<Vec<u8>> {
+/// What every initramfs has.
+fn common() -> Result<cpio::Archive> {
     let mut archive = cpio::Archive::default();
-    for dir in ["bin", "dev", "modules", "proc", "root"] {
+    for dir in ["bin", "dev", "modules"] {
         archive.directory(dir)?;
     }
     // What init talks to, should the kernel not mount a devtmpfs by itself.
     archive.terminal("dev/console", (5, 1))?;
-    archive.program("init", include_bytes!("rootfs/initramfs-init"))?;
     archive.program("bin/busybox", &read(&busybox())?)?;
+    Ok(archive)
+}
+
+/// Adds `modules`, to be loaded in this order.
+fn load(archive: &mut cpio::Archive, modules: &[PathBuf]) -> Result<()> {
     let mut order = String::new();
-    for path in kernel.modules_for_disk()? {
-        let name = module_name(&path)?;
-        archive.file(&format!("modules/{name}"), &module(&path)?)?;
+    for path in modules {
+        let name = module_name(path)?;
+        archive.file(&format!("modules/{name}"), &module(path)?)?;
         order.push_str(&name);
         order.push('\n');
     }
-    archive.file("modules/order", order.as_bytes())?;
-    archive.finish()
+    archive.file("modules/order", order.as_bytes())
 }
 
 /// The file name of a module without what says how it is compressed.

@@ -52,6 +52,17 @@ impl Disk {
         FILE_SYSTEM
     }
 
+    /// Gives the image another length, in bytes, whoever may be using it.
+    ///
+    /// # Errors
+    /// The host says no.
+    pub fn set_len(&self, len: u64) -> Result<()> {
+        let image = File::options().write(true).open(&self.path);
+        image
+            .and_then(|image| image.set_len(len))
+            .with_context(|| format!("give {} a length of {len} bytes", self.path.display()))
+    }
+
     /// Looks through the file system, which nobody may be using.
     ///
     /// # Errors

@@ -79,9 +79,17 @@ impl Kernel {
     /// # Errors
     /// The kernel has no such driver.
     pub(super) fn modules_for_disk(&self) -> Result<Vec<PathBuf>> {
+        self.modules(self.wanted)
+    }
+
+    /// The same, for the modules `names`.
+    ///
+    /// # Errors
+    /// The kernel has no such driver.
+    pub(super) fn modules(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
         let root = self.modules_root()?;
         let mut order: Vec<PathBuf> = Vec::new();
-        for name in self.wanted {
+        for name in names {
             for path in self.depends(root.path(), name)? {
                 // The root goes when we return, the modules stay where they are.
                 let path = fs::canonicalize(&path)

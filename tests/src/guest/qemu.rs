@@ -64,6 +64,38 @@ impl Qemu {
         command
     }
 
+    /// Starts the same guest, which keeps on connecting to its disk while nobody serves that, and
+    /// may live for as long as `lifetime`.
+    ///
+    /// # Errors
+    /// QEMU can't be started.
+    pub fn start_reconnecting(
+        &self,
+        boot: &Boot,
+        accel: Accel,
+        disk: &Attached,
+        lifetime: Duration,
+    ) -> Result<Guest> {
+        let mut command = self.machine(boot, accel, "");
+        let socket = format!("socket,id=disk,path={}", disk.socket.display());
+        command.arg("-chardev").arg(format!("{socket},{}", self.reconnect()));
+        command.arg("-device");
+        command.arg(format!("vhost-user-blk-pci,chardev=disk,num-queues={}", disk.queues));
+        Guest::start(command, Processes::One, Watch::Record, lifetime)
+    }
+
+    /// How a socket is told to be connected to again, as soon as this version can.
+    fn reconnect(&self) -> &'static str {
+        let mut numbers = self.version.split('.').map_while(|number| number.parse::<u32>().ok());
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        if version >= (9, 2) { "reconnect-ms=100" } else { "reconnect=1" }
+    }
+
+    /// The command of the same guest without a disk, to which devices can be added.
+    pub fn without_disk(&self, boot: &Boot, accel: Accel) -> Command {
+        self.machine(boot, accel, "")
+    }
+
     /// Starts a guest that only boots its kernel and ends.
     pub(super) fn probe(&self, boot: &Boot, accel: Accel, lifetime: Duration) -> Result<Guest> {
         let machine = self.machine(boot, accel, "probe");

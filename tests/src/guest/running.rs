@@ -35,6 +35,15 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// Starts `command`, one process whose stdin and stdout are the guest's console, and which may
+    /// live so long.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn of(command: Command, watch: Watch, lifetime: Duration) -> Result<Self> {
+        Self::start(command, Processes::One, watch, lifetime)
+    }
+
     /// Starts `command`, whose stdin and stdout are the guest's console.
     pub(super) fn start(
         mut command: Command,
@@ -98,6 +107,18 @@ impl Guest {
         }
     }
 
+    /// Waits until there is a shell again after `act`, which has the guest boot anew.
+    ///
+    /// # Errors
+    /// `act` fails, the guest ended, or did not get there before its deadline.
+    pub fn shell_after(&mut self, act: impl FnOnce() -> Result<()>) -> Result<()> {
+        let before = self.console.len();
+        act()?;
+        let prompt = |printed: &[u8]| prompt_at_end(printed).map(drop);
+        let waited = self.console.wait(before, self.deadline, prompt);
+        waited.map_err(|missed| self.report(missed, "show its shell's prompt again"))
+    }
+
     /// Says `poweroff` to the shell and waits for the end of the guest's process. Returns how long
     /// the guest lived.
     ///
@@ -121,6 +142,11 @@ impl Guest {
             let said = self.console.transcript();
             Err(anyhow!("the guest's process ended with {status}; its console said:\n{said}"))
         }
+    }
+
+    /// The number of the guest's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// All that the guest's console said so far, at most its last 16 KiB.

@@ -44,17 +44,32 @@ impl Uml {
     /// # Errors
     /// It can't be started.
     pub fn start(&self, boot: &Boot, disk: &Attached, dir: &Path, watch: Watch) -> Result<Guest> {
+        // A block device (2), as the first of the platform devices.
+        let device = format!("{}:2:1", disk.socket.display());
+        self.start_with(boot, &device, dir, watch)
+    }
+
+    /// Starts the same guest with another device: `SOCKET:TYPE:ID`, where the type is that of
+    /// virtio 1.3, section 5.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start_with(&self, boot: &Boot, device: &str, dir: &Path, watch: Watch) -> Result<Guest> {
+        Guest::start(self.command(boot, device, dir), Processes::Group, watch, LIFETIME)
+    }
+
+    /// The command that [`Uml::start_with`] starts.
+    pub fn command(&self, boot: &Boot, device: &str, dir: &Path) -> Command {
         let mut command = Command::new(self.kernel.image());
         command.args(["mem=256M", "quiet", "panic=1", "con=null", "con0=fd:0,fd:1", "ssl=null"]);
         command.arg(format!("initrd={}", boot.initramfs().display()));
         command.arg(format!("uml_dir={}", dir.display()));
-        // A block device (2), as the first of the platform devices.
-        command.arg(format!("virtio_uml.device={}:2:1", disk.socket.display()));
+        command.arg(format!("virtio_uml.device={device}"));
         // Its memory is a file, which it puts on a tmpfs by itself if nobody knows better.
         for name in ["TMPDIR", "TMP", "TEMP"] {
             command.env_remove(name);
         }
-        Guest::start(command, Processes::Group, watch, LIFETIME)
+        command
     }
 }
 

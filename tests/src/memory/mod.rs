@@ -40,8 +40,18 @@ impl GuestMemory {
     /// Memory with a hole or none between the regions, as `regions` says; in this order it will be
     /// told to the back end, too.
     pub fn of_regions(regions: &[RegionAt]) -> Self {
+        Self::of(regions, Region::new)
+    }
+
+    /// The same in huge pages, which the machine must have: see
+    /// [`huge_pages`](crate::requires::huge_pages).
+    pub fn of_huge_regions(regions: &[RegionAt]) -> Self {
+        Self::of(regions, Region::huge)
+    }
+
+    fn of(regions: &[RegionAt], region: fn(RegionAt, u64) -> Region) -> Self {
         let user = (0..).map(|i| USER_BASE - i * USER_STRIDE);
-        Self(regions.iter().zip(user).map(|(at, user)| Region::new(*at, user)).collect())
+        Self(regions.iter().zip(user).map(|(at, user)| region(*at, user)).collect())
     }
 
     /// The regions, in the order in which they were asked for.

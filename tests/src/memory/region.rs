@@ -2,6 +2,7 @@
 
 //! One piece of guest memory: a memfd at a guest address.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,10 @@ use vhost::vhost_user::message::VhostUserMemoryRegion;
 
 use super::free::Free;
 use super::index;
-use crate::sys::{self, Mapping};
+use crate::sys::{self, HUGE_PAGE, Mapping, SMALL_PAGE};
+
+/// What the kernel calls it in the list of a process's mappings.
+const NAME: &CStr = c"guest-memory";
 
 /// One memfd at one guest address.
 #[derive(Debug)]
@@ -42,8 +46,20 @@ impl RegionAt {
 
 impl Region {
     pub(super) fn new(at: RegionAt, user: u64) -> Self {
-        let file = sys::memfd(at.offset + at.len).expect("make a memfd");
-        let mapping = Mapping::new(&file, at.offset, index(at.len)).expect("map guest memory");
+        let file = sys::memfd(NAME, at.offset + at.len).expect("make a memfd");
+        Self::in_file(file, at, user, SMALL_PAGE)
+    }
+
+    /// A region in huge pages, of which it may begin and end within one.
+    pub(super) fn huge(at: RegionAt, user: u64) -> Self {
+        let len = (at.offset + at.len).next_multiple_of(HUGE_PAGE);
+        let file = sys::huge_memfd(NAME, len).expect("make a memfd in huge pages");
+        Self::in_file(file, at, user, HUGE_PAGE)
+    }
+
+    fn in_file(file: File, at: RegionAt, user: u64, page: u64) -> Self {
+        let mapping = Mapping::in_pages(&file, at.offset, index(at.len), page);
+        let mapping = mapping.expect("map guest memory");
         let free = Mutex::new(Free::new(at.guest, at.len));
         Self { at, user, file, mapping, free }
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! Descriptors whose buffers are not guest memory, or not wholly.
+//! Descriptors whose buffers are not guest memory, or not wholly, or lie all over it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use vhost_user_tests::memory::BASE;
 use vhost_user_tests::prelude::*;
@@ -27,6 +30,70 @@ fn expect_outside(mut it: Bench, address: u64, len: usize) {
 /// The guest's memory: `[BASE, BASE + 8 MiB)`, unless a test says otherwise.
 fn end() -> u64 {
     BASE + 8 * MIB
+}
+
+/// Guest memory in scraps that touch each other: their first address, their length in bytes, and
+/// how many there are.
+const SCRAPS_AT: u64 = 1 << 36;
+const SCRAP: u64 = 32;
+const SCRAPS: u64 = 496;
+
+/// Tells the device of the scraps, each in a page of its own of one file.
+fn share_scraps(it: &mut Bench) -> File {
+    let pages = GuestMemory::new(SCRAPS * 4096);
+    let file = pages.regions()[0].file().try_clone().expect("one descriptor more");
+    for i in 0..SCRAPS {
+        let user = (1 << 44) + i * 4096;
+        let scrap = VhostUserMemoryRegion::new(SCRAPS_AT + i * SCRAP, SCRAP, user, i * 4096);
+        let message = Message::mem_region(FrontendReq::ADD_MEM_REG, &scrap).descriptor(&file);
+        it.frontend.tell(message).expect("an ack of ADD_MEM_REG");
+    }
+    it.descriptors = it.daemon.descriptors();
+    file
+}
+
+/// A buffer over so many scraps.
+fn over_scraps(count: u64) -> Segment {
+    Segment::writable(SCRAPS_AT, usize::try_from(count * SCRAP).expect("a short length"))
+}
+
+#[test]
+fn buffer_over_hundreds_of_regions_is_served() {
+    let mut it = Bench::new();
+    let file = share_scraps(&mut it);
+    let read = it.read();
+    let [header, _, status] = read.segments();
+    it.bad.queue.submit(&[header, over_scraps(SCRAPS), status]);
+    assert_eq!(it.bad.queue.wait().len, 31 * 512 + 1);
+    assert_eq!(read.status.bytes(), [0]);
+    let expected = it.image.sectors(3, 31);
+    for (i, expected) in (0..).zip(expected.chunks(32)) {
+        let mut scrap = [0; 32];
+        file.read_exact_at(&mut scrap, i * 4096).unwrap();
+        assert_eq!(scrap, expected, "scrap {i}");
+    }
+}
+
+#[test]
+fn chain_of_more_pieces_than_any_driver_needs_is_given_back() {
+    let mut it = Bench::with(&["--queue-size", "16"], USUAL);
+    share_scraps(&mut it);
+    let read = it.read();
+    let [header, _, status] = read.segments();
+    let whole = over_scraps(SCRAPS);
+    let slots = it.bad.queue.take_slots(5);
+    // As many as it may have: it is walked, and fails only since the disk has not so much.
+    let most = [header, whole, whole, over_scraps(46), status];
+    it.bad.queue.chain(&slots, &most, None);
+    it.bad.queue.offer(slots[0]);
+    assert_eq!(it.bad.queue.wait(), Used { head: slots[0], len: 1 });
+    assert_eq!(read.status.bytes(), [1], "VIRTIO_BLK_S_IOERR");
+
+    read.status.write(&[0xff]);
+    let one_more = [header, whole, whole, over_scraps(47), status];
+    it.bad.queue.chain(&slots, &one_more, None);
+    it.expect_bad_chain(slots[0], "chain has more than 1040 pieces of memory");
+    read.expect_untouched();
 }
 
 #[test]

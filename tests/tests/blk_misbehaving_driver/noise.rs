@@ -8,6 +8,7 @@ use std::thread;
 use vhost_user_tests::driver::{INDIRECT, NEXT, WRITE};
 use vhost_user_tests::memory::BASE;
 use vhost_user_tests::prelude::*;
+use vhost_user_tests::random::Random;
 
 use crate::Bench;
 
@@ -15,42 +16,26 @@ const MIB: u64 = 1 << 20;
 /// Where random addresses lead, if they lead anywhere: a region without any ring.
 const PLAYGROUND: u64 = 1 << 36;
 
-/// A small generator of numbers that look random (xorshift64).
-struct Random(u64);
+/// A number of 16 bits below `end`.
+fn small(random: &mut Random, end: u64) -> u16 {
+    u16::try_from(random.below(end)).expect("a number below 65536")
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// One of the numbers below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 11) % end
-    }
-
-    /// The low 16 bits of a number below `end`.
-    fn small(&mut self, end: u64) -> u16 {
-        u16::try_from(self.below(end)).expect("a number below 65536")
-    }
-
-    fn descriptor(&mut self) -> Descriptor {
-        let address = match self.below(8) {
-            0 => self.next(),
-            1 => PLAYGROUND + MIB - self.below(600),
-            _ => PLAYGROUND + self.below(MIB),
-        };
-        let len = match self.below(8) {
-            0 => u32::try_from(self.next() >> 32).expect("32 bits"),
-            1 => 16 * u32::from(self.small(20)),
-            2 => 0,
-            _ => u32::from(self.small(2000)),
-        };
-        let next = if self.below(8) == 0 { self.small(0x1_0000) } else { self.small(16) };
-        Descriptor { address, len, flags: self.small(8), next }
-    }
+fn descriptor(random: &mut Random) -> Descriptor {
+    let address = match random.below(8) {
+        0 => random.number(),
+        1 => PLAYGROUND + MIB - random.below(600),
+        _ => PLAYGROUND + random.below(MIB),
+    };
+    let len = match random.below(8) {
+        0 => u32::try_from(random.number() >> 32).expect("32 bits"),
+        1 => 16 * u32::from(small(random, 20)),
+        2 => 0,
+        _ => u32::from(small(random, 2000)),
+    };
+    let end = if random.below(8) == 0 { 0x1_0000 } else { 16 };
+    let next = small(random, end);
+    Descriptor { address, len, flags: small(random, 8), next }
 }
 
 #[test]
@@ -58,15 +43,15 @@ fn chains_of_random_descriptors_are_all_given_back() {
     let regions = [RegionAt::new(BASE, 4 * MIB), RegionAt::new(PLAYGROUND, MIB)];
     let memory = GuestMemory::of_regions(&regions);
     let mut it = Bench::on(&[], USUAL, &memory);
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::of(1);
     for round in 0..300 {
         for slot in 0..16 {
-            it.bad.queue.describe(slot, random.descriptor());
+            it.bad.queue.describe(slot, descriptor(&mut random));
         }
         // What indirect descriptors find; now and then a table that leads on.
-        let table: Vec<u8> = (0..16).flat_map(|_| random.descriptor().bytes()).collect();
+        let table: Vec<u8> = (0..16).flat_map(|_| descriptor(&mut random).bytes()).collect();
         memory.write(PLAYGROUND + random.below(MIB - 4096), &table);
-        let heads: Vec<u16> = (0..16).map(|_| random.small(16)).collect();
+        let heads: Vec<u16> = (0..16).map(|_| small(&mut random, 16)).collect();
         for head in &heads {
             it.bad.queue.add_head(*head);
         }

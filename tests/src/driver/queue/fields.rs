@@ -110,6 +110,14 @@ impl Queue {
         let head = u16::try_from(head).expect("a head in the used ring");
         Used { head, len }
     }
+
+    /// Writes the entry of the used ring with `index`, which is the device's to write.
+    pub fn set_used_element(&self, index: u16, used: Used) {
+        let at = self.rings().used + 4 + 8 * u64::from(index % self.size);
+        let fields = [u32::from(used.head), used.len];
+        let bytes: Vec<u8> = fields.iter().flat_map(|field| field.to_le_bytes()).collect();
+        self.memory.write(at, &bytes);
+    }
 }
 
 /// Notification.

@@ -98,6 +98,13 @@ impl Queue {
         self.next_used
     }
 
+    /// Takes the last descriptors first, so that heads are made available in another order than
+    /// that of their numbers.
+    pub fn from_the_end(mut self) -> Self {
+        self.free.reverse();
+        self
+    }
+
     /// Starts the indices at `index`, as those of a queue that has served for a while.
     ///
     /// # Panics
