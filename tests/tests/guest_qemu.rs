@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use vhost_user_tests::daemon::{Daemon, Exit};
 use vhost_user_tests::guest::{
-    Accel, Attached, Boot, Disk, DiskWork, Found, Guest, Kernel, Qemu, Watch, required,
+    Accel, Attached, Boot, Disk, DiskGrowth, DiskWork, Found, Guest, Kernel, Qemu, Watch, required,
 };
 
 #[test]
@@ -41,11 +41,13 @@ fn work_on_a_disk_with_two_queues(qemu: &Qemu) -> Result<String> {
     let work = DiskWork::run(&mut guest, &disk, 2)?;
     let interrupts = interrupts_of_queues(&mut guest)?;
     assert!(interrupts.iter().all(|count| *count > 0), "{interrupts:?}");
+    let growth = DiskGrowth::run(&mut guest, &daemon, &disk)?;
     let to_end = guest.power_off()?;
 
     assert_eq!(daemon.sigterm().wait(), Exit::Clean);
     work.check(&disk)?;
     disk.check()?;
+    growth.check(&disk)?;
     let (to_shell, to_end) = (to_shell.as_secs_f32(), to_end.as_secs_f32());
     Ok(format!(
         "{work}QEMU {} ({accel:?}): shell after {to_shell:.1} s, power-off after {to_end:.1} s",

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use vhost_user_tests::daemon::{Daemon, Exit};
-use vhost_user_tests::guest::{Attached, Boot, Disk, DiskWork, Uml, Watch, required};
+use vhost_user_tests::guest::{Attached, Boot, Disk, DiskGrowth, DiskWork, Uml, Watch, required};
 
 #[test]
 fn guest_of_user_mode_linux_works_on_a_disk() {
@@ -27,11 +27,13 @@ fn work_on_a_disk(uml: &Uml) -> Result<String> {
     let mounts = guest.shell("mount")?;
     assert!(mounts.contains("/dev/vda on / type ext4 (rw"), "{mounts}");
     let work = DiskWork::run(&mut guest, &disk, 1)?;
+    let growth = DiskGrowth::run(&mut guest, &daemon, &disk)?;
     let to_end = guest.power_off()?;
 
     assert_eq!(daemon.sigterm().wait(), Exit::Clean);
     work.check(&disk)?;
     disk.check()?;
+    growth.check(&disk)?;
     let (to_shell, to_end) = (to_shell.as_secs_f32(), to_end.as_secs_f32());
     let release = uml.kernel().release();
     Ok(format!(

@@ -51,6 +51,16 @@ fn config_space_written_is_refused_and_the_connection_goes_on() {
 }
 
 #[test]
+fn config_space_written_by_a_migration_is_refused_and_the_connection_goes_on() {
+    let it = Target::new();
+    let frontend = it.session();
+    assert_eq!(frontend.set_config_with(0, &[0; 8], 1), Err(Refused));
+    frontend.send(&Message::new(SET).u32(0).u32(8).u32(1).u64(0));
+    assert!(frontend.is_served());
+    it.expect_served_on(frontend);
+}
+
+#[test]
 fn config_space_written_out_of_range_is_refused_and_the_connection_goes_on() {
     let it = Target::new();
     let frontend = it.session();

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 
 use vhost_user_tests::eventfd::EventFd;
+use vhost_user_tests::lingering::{Lingering, OtherEnd};
 use vhost_user_tests::prelude::*;
 
 use crate::Target;
@@ -193,4 +194,121 @@ fn same_descriptor_for_everything_harms_nobody() {
     assert!(frontend.is_served());
     drop((frontend, disk));
     it.expect_alive();
+}
+
+/// Sends a message with a socket that takes minutes to close, of which the daemon then has the
+/// only descriptor.
+fn send_lingering(frontend: &Frontend, message: Message<'_>) -> OtherEnd {
+    let (socket, other_end) = Lingering::new();
+    let message = message.descriptor(&socket);
+    let wire = message.wire();
+    frontend.send_part(&message, 4);
+    drop(socket);
+    frontend.send_bytes(&wire[4..]);
+    other_end
+}
+
+#[test]
+fn socket_that_takes_its_time_to_close_holds_up_nobody() {
+    let it = Target::new();
+    for message in [
+        Message::new(FrontendReq::SET_OWNER),
+        Message::numbered(1000),
+        Message::new(FrontendReq::SET_VRING_CALL).u64(1),
+    ] {
+        let frontend = it.session();
+        let other_end = send_lingering(&frontend, message);
+        assert!(frontend.is_served());
+        it.expect_served_on(frontend);
+        drop(other_end);
+    }
+}
+
+#[test]
+fn call_that_takes_its_time_to_close_is_replaced_at_once() {
+    let it = Target::new();
+    let mut frontend = it.session();
+    let mut disk = frontend.blk(1, 16);
+    let call = Message::new(FrontendReq::SET_VRING_CALL).u64(1);
+    let other_end = send_lingering(&frontend, call);
+    frontend.set_vring_call(1, disk.queue.call_fd()).unwrap();
+    assert_eq!(disk.read(2, 1), Ok(it.image.sector(2)));
+    drop((frontend, disk));
+    it.expect_alive();
+    drop(other_end);
+}
+
+#[test]
+fn socket_that_takes_its_time_to_close_in_half_a_message_holds_up_nobody() {
+    let it = Target::new();
+    let frontend = it.session();
+    let (socket, other_end) = Lingering::new();
+    frontend.send_part(&Message::new(FrontendReq::SET_OWNER).descriptor(&socket), 4);
+    drop(socket);
+    drop(frontend);
+    it.expect_alive();
+    drop(other_end);
+}
+
+#[test]
+fn socket_that_takes_its_time_to_close_and_was_never_received_holds_up_nobody() {
+    let it = Target::new();
+    let frontend = it.session();
+    let (socket, other_end) = Lingering::new();
+    it.daemon.process().signal(libc::SIGSTOP);
+    // The connection ends with the first one; the second one is never read.
+    frontend.send(&Message::numbered(1).flags(0));
+    frontend.send(&Message::new(FrontendReq::SET_OWNER).descriptor(&socket));
+    drop(socket);
+    it.daemon.process().signal(libc::SIGCONT);
+    frontend.expect_dropped();
+    it.expect_alive();
+    drop(other_end);
+}
+
+#[test]
+fn socket_that_takes_its_time_to_close_of_a_front_end_that_is_refused_holds_up_nobody() {
+    let it = Target::new();
+    let served = it.session();
+    let (socket, other_end) = Lingering::new();
+    it.daemon.process().signal(libc::SIGSTOP);
+    let refused = it.stranger();
+    refused.send(&Message::new(FrontendReq::SET_OWNER).descriptor(&socket));
+    drop(socket);
+    it.daemon.process().signal(libc::SIGCONT);
+    refused.expect_dropped();
+    it.expect_served_on(served);
+    drop(other_end);
+}
+
+#[test]
+fn socket_that_takes_its_time_to_close_beyond_the_descriptors_taken_holds_up_nobody() {
+    let it = Target::new();
+    let (null, frontend) = (null(), it.session());
+    let (socket, other_end) = Lingering::new();
+    let message = Message::new(FrontendReq::SET_OWNER);
+    let many = (0..252).fold(message, |message, _| message.descriptor(&null)).descriptor(&socket);
+    frontend.send(&many);
+    drop(many);
+    drop(socket);
+    frontend.expect_dropped();
+    it.expect_alive();
+    drop(other_end);
+}
+
+#[test]
+fn socket_that_takes_its_time_to_close_in_the_backlog_does_not_hold_up_sigterm() {
+    let it = Target::new();
+    let served = it.session();
+    let (socket, other_end) = Lingering::new();
+    it.daemon.process().signal(libc::SIGSTOP);
+    let waiting = it.stranger();
+    waiting.send(&Message::new(FrontendReq::SET_OWNER).descriptor(&socket));
+    drop(socket);
+    let more: Vec<_> = (0..10).map(|_| it.stranger()).collect();
+    let stopping = it.daemon.sigterm();
+    drop(served);
+    it.daemon.process().signal(libc::SIGCONT);
+    assert_eq!(stopping.wait(), Exit::Clean);
+    drop((waiting, more, other_end));
 }

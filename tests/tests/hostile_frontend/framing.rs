@@ -19,6 +19,7 @@ fn fixed() -> Vec<Message<'static>> {
         Message::vring(Req::SET_VRING_ENABLE, 0, 1),
         Message::vring_addr(0, 0x1000, 0x2000, 0x3000),
         Message::vring_descriptor(Req::SET_VRING_CALL, 0, None::<&std::fs::File>),
+        Message::new(Req::SET_STATUS).u64(15),
         Message::mem_region(Req::REM_MEM_REG, &VhostUserMemoryRegion::new(0, 4096, 0, 0)),
     ]
 }
@@ -87,7 +88,7 @@ fn payload_with_surplus_bytes_is_taken_without_them() {
     // User-mode Linux pads messages, and whoever pads has said all that counts before.
     let it = Target::new();
     let frontend = it.session();
-    for message in fixed().into_iter().take(8) {
+    for message in fixed().into_iter().take(9) {
         for surplus in [1, 64, 4000] {
             let padded = message.clone().bytes(&vec![0xff; surplus]).need_reply();
             assert_eq!(frontend.outcome(&padded), Outcome::Acked);

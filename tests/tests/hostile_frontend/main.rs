@@ -12,6 +12,7 @@ mod memory;
 mod order;
 mod rings;
 mod silence;
+mod tracking;
 
 /// A daemon for bad front ends to connect to.
 struct Target {

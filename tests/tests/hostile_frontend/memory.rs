@@ -206,6 +206,36 @@ fn more_regions_than_there_are_slots_are_refused() {
 }
 
 #[test]
+fn regions_of_more_bytes_than_may_be_mapped_are_refused() {
+    const TIB: u64 = 1 << 40;
+    let it = Target::new();
+    let frontend = it.session();
+    let file = file();
+    file.set_len(64 * TIB).unwrap();
+    let add = |region: &Described| {
+        frontend.tell(Message::mem_region(FrontendReq::ADD_MEM_REG, region).descriptor(&file))
+    };
+    let eights = [0, 1, 2, 3].map(|i| Described::new(i * 8 * TIB, 8 * TIB, i * 8 * TIB, 0));
+    for region in &eights {
+        assert_eq!(add(region), Ok(()));
+    }
+    let one_more = Described::new(32 * TIB, 4096, 32 * TIB, 0);
+    assert_eq!(add(&one_more), Err(Refused));
+    let bound = "and those before it are more than 0x200000000000 bytes";
+    assert!(it.daemon.log().has(bound), "{bound}");
+    assert_eq!(frontend.rem_mem_reg(&eights[1]), Ok(()));
+    assert_eq!(add(&one_more), Ok(()));
+    assert_eq!(add(&eights[1]), Err(Refused));
+    it.expect_served_on(frontend);
+
+    let frontend = it.session();
+    let region = Described::new(0, 32 * TIB + 4096, 0, 0);
+    let table = Message::mem_table(&[region]).descriptor(&file).need_reply();
+    assert_eq!(frontend.outcome(&table), Outcome::Refused);
+    it.expect_served_on(frontend);
+}
+
+#[test]
 fn file_that_shrinks_under_the_rings_ends_the_connection_alone() {
     let it = Target::new();
     let mut frontend = it.session();

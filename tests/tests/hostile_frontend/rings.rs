@@ -97,6 +97,7 @@ fn expect_unserved(place: impl Fn(Rings, &dyn Fn(u64) -> u64) -> [u64; 3]) {
     bad.submit(&Request::read(1, 1));
     bad.queue.kick();
     assert_eq!(good.read(2, 1), Ok(it.image.sector(2)));
+    frontend.let_queues_look();
     assert_eq!(frontend.get_vring_base(0), 0, "nothing was taken from the ring");
     drop((frontend, good, bad));
     it.expect_alive();

@@ -7,6 +7,7 @@ use vhost_user_tests::prelude::*;
 
 mod ending;
 mod files;
+mod limits;
 mod logging;
 mod mistakes;
 mod sockets;

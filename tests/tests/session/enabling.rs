@@ -18,10 +18,7 @@ fn started(frontend: &mut Frontend) -> BlkQueue {
 #[track_caller]
 fn expect_left(frontend: &Frontend, disk: &mut BlkQueue) {
     disk.queue.kick();
-    // A message is applied on every queue before it is answered, and a change of the features
-    // makes each of them look at its ring.
-    let again = Message::new(FrontendReq::SET_FEATURES).u64(frontend.features());
-    frontend.tell(again).expect("an ack of SET_FEATURES");
+    frontend.let_queues_look();
     assert_eq!(disk.queue.used(), None, "a request taken from a disabled queue");
 }
 

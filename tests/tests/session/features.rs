@@ -9,13 +9,17 @@ use crate::stranger;
 #[test]
 fn device_offers_what_the_front_ends_in_the_wild_need() {
     let (_image, _daemon, frontend) = stranger();
-    let wanted = USUAL | PROTOCOL_FEATURES | MQ | SEG_MAX | BLK_SIZE;
+    let wanted = USUAL | PROTOCOL_FEATURES | LOG_ALL | MQ | SEG_MAX | BLK_SIZE;
     assert_eq!(frontend.get_features() & wanted, wanted);
     let wanted = Protocol::MQ
         | Protocol::REPLY_ACK
         | Protocol::CONFIG
         | Protocol::CONFIGURE_MEM_SLOTS
-        | Protocol::BACKEND_REQ;
+        | Protocol::BACKEND_REQ
+        | Protocol::LOG_SHMFD
+        | Protocol::INFLIGHT_SHMFD
+        | Protocol::RESET_DEVICE
+        | Protocol::STATUS;
     assert!(frontend.get_protocol_features().contains(wanted));
 }
 
@@ -87,13 +91,4 @@ fn ack_is_not_given_to_who_did_not_negotiate_it() {
     frontend.send(&Message::new(FrontendReq::SET_OWNER).need_reply());
     // Were there an ack, it would come before this answer.
     assert!(frontend.is_served());
-}
-
-#[test]
-fn backend_channel_is_taken() {
-    let it = Served::blk();
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-    it.frontend.set_backend_req_fd(&theirs).unwrap();
-    drop((ours, theirs));
-    assert!(it.frontend.is_served());
 }

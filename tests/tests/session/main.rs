@@ -4,13 +4,18 @@
 
 use vhost_user_tests::prelude::*;
 
+mod backend_channel;
 mod connections;
 mod enabling;
 mod features;
 mod framing;
+mod huge_pages;
 mod memory;
 mod notification;
+mod pipes;
+mod reset;
 mod running;
+mod status;
 mod stopping;
 
 /// A daemon on an image of 64 sectors, and a front end that has said nothing yet.

@@ -67,6 +67,7 @@ fn table_of_nothing_takes_all_memory_away() {
     let it = Served::blk();
     assert_eq!(it.daemon.guest_mappings(), 1);
     it.frontend.tell(Message::mem_table(&[])).unwrap();
+    assert_eq!(it.daemon.guest_mappings(), 0);
     assert!(it.frontend.is_served());
 }
 
@@ -105,6 +106,38 @@ fn region_removed_is_no_longer_guest_memory_and_added_again_it_is() {
 }
 
 #[test]
+fn regions_in_all_slots_are_served_and_one_more_is_refused() {
+    let regions: Vec<RegionAt> =
+        (0..510).map(|slot| RegionAt::new(BASE + slot * MIB, 0x4000)).collect();
+    let memory = GuestMemory::of_regions(&regions);
+    let (image, daemon, frontend) = stranger();
+    let frontend = frontend.negotiate(USUAL);
+    assert_eq!(frontend.get_max_mem_slots(), 509);
+    let (last, slots) = memory.regions().split_last().unwrap();
+    for region in slots {
+        frontend.add_mem_reg(region).unwrap();
+    }
+    assert_eq!(frontend.add_mem_reg(last), Err(Refused));
+    assert!(daemon.log().has("more than 509 memory regions"));
+    assert_eq!(daemon.guest_mappings(), 509);
+
+    let queue = Queue::new(&memory, 16, true);
+    frontend.start(0, &queue);
+    let mut disk = BlkQueue::new(queue);
+    for slot in [0, 1, 255, 508] {
+        let writable = memory.buffer_at(regions[slot].guest + 0x3000, SECTOR + 1);
+        disk.add_in(&Request::read(8, 1), memory.buffer(16), writable);
+        disk.queue.publish();
+        disk.queue.kick();
+        assert_eq!(disk.wait().1.bytes, image.sector(8), "in the slot {slot}");
+    }
+    // A slot that is free again is free.
+    frontend.rem_mem_reg(&slots[300].described()).unwrap();
+    frontend.add_mem_reg(last).unwrap();
+    assert_eq!(daemon.guest_mappings(), 509);
+}
+
+#[test]
 fn region_to_be_removed_may_come_with_its_descriptor() {
     // Some front ends attach one to REM_MEM_REG as well.
     let (_image, daemon, frontend) = stranger();
@@ -130,7 +163,7 @@ fn queue_pauses_while_its_rings_are_in_no_region_and_goes_on_with_the_next_one()
     it.frontend.rem_mem_reg(&region.described()).unwrap();
     it.disk.submit(&Request::read(2, 1));
     it.disk.queue.kick();
-    assert!(it.frontend.is_served());
+    it.frontend.let_queues_look();
     assert_eq!(it.disk.queue.used(), None, "a request taken from a ring out of memory");
 
     it.frontend.add_mem_reg(region).unwrap();

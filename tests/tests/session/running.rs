@@ -4,6 +4,7 @@
 
 use vhost_user_tests::deadline::Deadline;
 use vhost_user_tests::driver::Rings;
+use vhost_user_tests::eventfd::EventFd;
 use vhost_user_tests::prelude::*;
 
 #[test]
@@ -66,6 +67,16 @@ fn call_descriptor_replaced_is_signalled() {
 }
 
 #[test]
+fn err_descriptor_replaced_is_signalled() {
+    let mut it = Served::blk();
+    let new = EventFd::new();
+    it.frontend.set_vring_err(0, &new).unwrap();
+    it.disk.queue.offer(999);
+    assert!(new.wait(Deadline::new()) > 0);
+    assert_eq!(it.disk.queue.err_fd().take(), 0, "a word on the descriptor that was replaced");
+}
+
+#[test]
 fn descriptors_that_were_replaced_are_closed() {
     let mut it = Served::blk();
     let before = it.daemon.descriptors();
@@ -82,9 +93,7 @@ fn descriptors_that_were_replaced_are_closed() {
 #[test]
 fn queue_without_a_call_descriptor_is_served() {
     let mut it = Served::blk();
-    let request = FrontendReq::SET_VRING_CALL;
-    let none = Message::vring_descriptor(request, 0, None::<&std::fs::File>);
-    it.frontend.tell(none).unwrap();
+    it.frontend.set_vring_no_call(0).unwrap();
     it.disk.submit(&Request::read(4, 1));
     assert_eq!(it.disk.watch().1.bytes, it.image.sector(4));
 }
@@ -94,11 +103,39 @@ fn queue_without_a_kick_descriptor_is_polled() {
     let mut it = Served::blk();
     let mut disk = BlkQueue::new(it.frontend.stopped_queue(16));
     it.frontend.prepare(1, &disk.queue);
-    let request = FrontendReq::SET_VRING_KICK;
-    it.frontend.tell(Message::vring_descriptor(request, 1, None::<&std::fs::File>)).unwrap();
+    it.frontend.set_vring_no_kick(1).unwrap();
     it.frontend.set_vring_enable(1, true).unwrap();
     for sector in 0..5 {
         assert_eq!(disk.read(sector, 1), Ok(it.image.sector(sector)));
+    }
+}
+
+#[test]
+fn queue_with_neither_kick_nor_call_is_polled() {
+    let mut it = Served::blk();
+    let mut disk = BlkQueue::new(it.frontend.stopped_queue(16));
+    it.frontend.prepare(1, &disk.queue);
+    it.frontend.set_vring_no_call(1).unwrap();
+    it.frontend.set_vring_no_kick(1).unwrap();
+    it.frontend.set_vring_enable(1, true).unwrap();
+    for sector in 0..20 {
+        disk.add(&Request::read(sector, 1));
+        disk.queue.publish();
+        assert_eq!(disk.watch().1.bytes, it.image.sector(sector));
+    }
+    assert_eq!(disk.queue.call_fd().take(), 0);
+    assert_eq!(it.frontend.get_vring_base(1), 20);
+}
+
+#[test]
+fn kick_descriptor_taken_away_from_a_running_queue_leaves_it_polled() {
+    let mut it = Served::blk();
+    assert_eq!(it.disk.read(1, 1), Ok(it.image.sector(1)));
+    it.frontend.set_vring_no_kick(0).unwrap();
+    for sector in 0..5 {
+        it.disk.add(&Request::read(sector, 1));
+        it.disk.queue.publish();
+        assert_eq!(it.disk.wait().1.bytes, it.image.sector(sector));
     }
 }
 
@@ -148,7 +185,7 @@ fn session_reset_by_its_owner_disables_the_queues_and_loses_nothing() {
     it.frontend.reset_owner().unwrap();
     it.disk.submit(&Request::read(2, 1));
     it.disk.queue.kick();
-    it.frontend.set_features(USUAL | PROTOCOL_FEATURES).unwrap();
+    it.frontend.let_queues_look();
     assert_eq!(it.disk.queue.used(), None, "a request taken from a disabled queue");
     it.frontend.set_vring_enable(0, true).unwrap();
     assert_eq!(it.disk.wait().1.bytes, it.image.sector(2));
