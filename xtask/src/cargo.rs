@@ -15,8 +15,22 @@ use crate::command;
 /// The packages whose code is the product: what has an effect on somebody's machine.
 pub(crate) const PRODUCT: [&str; 3] = ["vhost-user-device", "vhost-user-daemon", "vhost-user-blk"];
 
+/// A daemon that only tests start, and which is built like those of the product.
+const STUB: &str = "vhost-user-stub";
+
 /// The machines that the product is for.
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Where the workspaces are that are no part of this one, and why they are not.
+pub(crate) const APART: [&str; 2] = [
+    // The compiler is told to have the fuzzer see what is executed.
+    "fuzz",
+    // It enables features of dependencies that the product must not have.
+    "tests/oracle",
+];
+
+/// The feature that lets a test have a daemon end at a certain point of a request's life.
+const HOOKS: &str = "test-hooks";
 
 /// The workspace, its packages and all that they are built from.
 #[derive(Debug)]
@@ -36,6 +50,7 @@ pub(crate) struct Package {
     pub(crate) folder: PathBuf,
     pub(crate) member: bool,
     pub(crate) binaries: Vec<String>,
+    pub(crate) features: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -57,10 +72,27 @@ impl Workspace {
         let package = std::env::var_os("CARGO_MANIFEST_DIR");
         let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&package).parent().context("xtask has a parent")?;
-        let mut cargo = cargo(root, "metadata");
+        Self::said_by(cargo(root, "metadata"))
+    }
+
+    /// One of the workspaces that are no part of this one, by its folder. It is built in a folder of
+    /// this one's target directory.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn apart(&self, folder: &str) -> Result<Self> {
+        let root = self.root.join(folder);
+        let mut cargo = cargo(&root, "metadata");
+        let name = root.file_name().context("a workspace apart has a name")?;
+        cargo.env("CARGO_TARGET_DIR", self.target.join("xtask").join(name));
+        cargo.arg("--locked");
+        Self::said_by(cargo).with_context(|| format!("look at the workspace {folder}"))
+    }
+
+    fn said_by(mut metadata: Command) -> Result<Self> {
         // What is for other systems need not be fetched to be known.
-        cargo.args(["--format-version", "1", "--filter-platform", TARGET]);
-        let text = command::output(&mut cargo, Duration::from_secs(120))?;
+        metadata.args(["--format-version", "1", "--filter-platform", TARGET]);
+        let text = command::output(&mut metadata, Duration::from_secs(120))?;
         let metadata: Value = serde_json::from_str(&text).context("parse cargo metadata")?;
         Self::from_metadata(&metadata).context("cargo metadata lacks what it always has")
     }
@@ -82,7 +114,10 @@ impl Workspace {
     /// The packages that are built together decide on the features of their dependencies: build
     /// the same ones each time, or the dependencies are built anew.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
-        cargo(&self.root, subcommand)
+        let mut cargo = cargo(&self.root, subcommand);
+        // A workspace apart has another one than cargo would take.
+        cargo.env("CARGO_TARGET_DIR", &self.target);
+        cargo
     }
 
     /// The packages of the workspace.
@@ -95,6 +130,23 @@ impl Workspace {
         self.members().filter(|package| {
             PRODUCT.contains(&package.name.as_str()) && package.binaries.contains(&package.name)
         })
+    }
+
+    /// As [`Self::build_daemons`], with the hooks that only tests want.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn build_daemons_with_hooks(
+        &self,
+        cargo: &mut Command,
+        folder: &Path,
+        limit: Duration,
+    ) -> Result<()> {
+        for package in self.daemons().filter(|package| package.features.iter().any(|f| f == HOOKS))
+        {
+            cargo.arg("--features").arg(format!("{}/{HOOKS}", package.name));
+        }
+        self.build_daemons(cargo, folder, limit)
     }
 
     /// Builds the daemons with `cargo`, a `cargo build`, and copies them to a folder, where no
@@ -110,7 +162,8 @@ impl Workspace {
     ) -> Result<()> {
         command::run(cargo.arg("--bins"), limit)?;
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        for Package { name, .. } in self.daemons() {
+        let stubs = self.members().filter(|package| package.name == STUB);
+        for Package { name, .. } in self.daemons().chain(stubs) {
             let built = self.target.join("debug").join(name);
             let copy = folder.join(format!("{name}.new"));
             // Renamed into place: a daemon that still runs keeps the file that it was started from.
@@ -136,6 +189,7 @@ impl Package {
             folder: Path::new(package["manifest_path"].as_str()?).parent()?.to_owned(),
             member: members.contains(&package["id"]),
             binaries: binaries.filter_map(name).collect(),
+            features: package["features"].as_object()?.keys().cloned().collect(),
             dependencies: dependencies
                 .map(|dependency| {
                     let dev = dependency["kind"].as_str() == Some("dev");
@@ -170,6 +224,7 @@ mod tests {
                 "license": "MIT",
                 "manifest_path": "/w/one/Cargo.toml",
                 "targets": [{ "kind": ["lib"], "name": "one" }, { "kind": ["bin"], "name": "two" }],
+                "features": { "test-hooks": [] },
                 "dependencies": [{ "name": "log", "kind": null }, { "name": "loom", "kind": "dev" }],
             }],
         });
@@ -178,6 +233,7 @@ mod tests {
         assert_eq!(one.name, "one");
         assert_eq!(one.folder, Path::new("/w/one"));
         assert_eq!(one.binaries, ["two"]);
+        assert_eq!(one.features, [HOOKS]);
         assert_eq!(one.dependencies[0], Dependency { name: "log".into(), dev: false });
         assert_eq!(one.dependencies[1], Dependency { name: "loom".into(), dev: true });
     }

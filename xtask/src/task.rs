@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{coverage, demo, test, tidy};
+use crate::{bench, coverage, demo, fuzz, test, tidy};
 
 /// The project's own tasks.
 #[derive(clap::Parser)]
@@ -16,6 +16,8 @@ pub(crate) enum Task {
     Demo(demo::Args),
     Tidy(tidy::Args),
     Coverage(coverage::Args),
+    Bench(bench::Args),
+    Fuzz(fuzz::Args),
 }
 
 impl Task {
@@ -29,6 +31,8 @@ impl Task {
             Self::Demo(args) => demo::run(args),
             Self::Tidy(args) => tidy::run(args),
             Self::Coverage(args) => coverage::run(args),
+            Self::Bench(args) => bench::run(args),
+            Self::Fuzz(args) => fuzz::run(args),
         }
     }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cargo::{PRODUCT, TARGET, Workspace};
+use crate::cargo::{APART, PRODUCT, TARGET, Workspace};
+use crate::fuzz::{self, Fuzz};
 use crate::suite::{self, Environment, Outcome, Summary};
-use crate::{command, coverage, tidy};
+use crate::{bench, command, coverage, oracle, tidy};
 
 /// How long a step may take, building included; a test has its own limit.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -47,6 +48,12 @@ enum Step {
     Loom,
     /// The ring's tests under AddressSanitizer.
     Asan,
+    /// The session beside another implementation's.
+    Oracle,
+    /// The fuzz targets: their corpus, and some seconds of looking for more.
+    Fuzz,
+    /// The instructions that a request takes in the ring, if valgrind is installed.
+    Instructions,
     /// The line coverage.
     Coverage,
 }
@@ -54,7 +61,8 @@ enum Step {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let daemons = workspace.target.join("xtask/bin");
-    let run = Run { workspace, daemons };
+    let daemons_with_hooks = workspace.target.join("xtask/bin-with-hooks");
+    let run = Run { workspace, daemons, daemons_with_hooks };
     let mut summary = Summary::default();
     let wanted = |step| args.steps.is_empty() || args.steps.contains(&step);
 
@@ -64,6 +72,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         if wanted(step) && summary.tests(name, || suite(&run)) {
             labels.push(label);
         }
+    }
+    if wanted(Step::Fuzz) {
+        let fuzz = Fuzz::new(&run.workspace)?;
+        for (name, check) in fuzz::checks(&fuzz) {
+            summary.check(name, check);
+        }
+    }
+    if wanted(Step::Instructions) {
+        summary.check("instructions", || bench::report(&run.workspace));
     }
     if wanted(Step::Coverage) {
         summary.check("coverage", || coverage::measure(&run.workspace, args.bless));
@@ -81,34 +98,45 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 type Suite = fn(&Run) -> Result<Vec<Outcome>>;
 
 /// The tests of the different kinds, and what their names begin with.
-const SUITES: [(Step, &str, &str, Suite); 4] = [
+const SUITES: [(Step, &str, &str, Suite); 5] = [
     (Step::Tests, "tests", "", Run::tests),
     (Step::Examples, "examples", "doc:", Run::examples),
     (Step::Loom, "loom", "loom:", Run::loom),
     (Step::Asan, "asan", "asan:", Run::asan),
+    (Step::Oracle, "oracle", "oracle:", Run::oracle),
 ];
 
 struct Run {
     workspace: Workspace,
     /// Where the built daemons are copied to.
     daemons: PathBuf,
+    /// Where they are once more, with the hooks that only tests want.
+    daemons_with_hooks: PathBuf,
 }
 
 impl Run {
     /// What is looked at rather than run, and the daemons, which the tests want too.
     fn checks(&self, summary: &mut Summary, wanted: impl Fn(Step) -> bool) {
         if wanted(Step::Format) {
-            summary.check("format", || self.cargo("fmt", &["--all", "--check"]));
+            summary.check("format", || self.format());
         }
         if wanted(Step::Clippy) {
             let args = ["--workspace", "--all-targets", "--", "-D", "warnings"];
             summary.check("clippy", || self.cargo("clippy", &args));
+            summary.check("clippy, oracle", || oracle::clippy(&self.workspace));
+            let fuzz = || Fuzz::new(&self.workspace)?.clippy(&self.workspace);
+            summary.check("clippy, fuzz targets", fuzz);
         }
         if wanted(Step::Docs) {
             summary.check("docs", || self.docs());
         }
         if wanted(Step::Tidy) || wanted(Step::Tests) {
             summary.check("build of the daemons", || self.build_daemons());
+        }
+        if wanted(Step::Tests) {
+            summary.check("build of the daemons with hooks", || self.build_with_hooks());
+            let build = || oracle::build_reference(&self.workspace);
+            summary.check("build of the reference back end", build);
         }
         if wanted(Step::Tidy) {
             summary.check("tidy", || tidy::check(&self.workspace, &self.daemons));
@@ -124,6 +152,15 @@ impl Run {
         command::run(self.workspace.cargo(subcommand).args(args), LIMIT)
     }
 
+    fn format(&self) -> Result<()> {
+        self.cargo("fmt", &["--all", "--check"])?;
+        for folder in APART {
+            let mut cargo = self.workspace.apart(folder)?.cargo("fmt");
+            command::run(cargo.args(["--all", "--check"]), LIMIT)?;
+        }
+        Ok(())
+    }
+
     fn docs(&self) -> Result<()> {
         let mut cargo = self.workspace.cargo("doc");
         cargo.args(["--quiet", "--workspace", "--lib", "--no-deps", "--document-private-items"]);
@@ -133,6 +170,12 @@ impl Run {
     fn build_daemons(&self) -> Result<()> {
         let mut build = self.workspace.cargo("build");
         self.workspace.build_daemons(build.arg("--workspace"), &self.daemons, LIMIT)
+    }
+
+    fn build_with_hooks(&self) -> Result<()> {
+        let mut build = self.workspace.cargo("build");
+        build.arg("--workspace");
+        self.workspace.build_daemons_with_hooks(&mut build, &self.daemons_with_hooks, LIMIT)
     }
 
     /// The checks of cargo-deny that this machine can do; says so if it can't do them all.
@@ -180,6 +223,10 @@ impl Run {
         self.run_suite(&mut cargo, "asan:", |path| path.contains("ring"))
     }
 
+    fn oracle(&self) -> Result<Vec<Outcome>> {
+        oracle::run_tests(&self.workspace)
+    }
+
     /// A `cargo test` of the ring's package, built apart from all else.
     fn of_the_ring(&self, folder: &str) -> Command {
         let mut cargo = self.workspace.cargo("test");
@@ -200,7 +247,11 @@ impl Run {
             tests.extend(suite::list(&binary)?);
         }
         tests.retain(|test| wanted(&test.path));
-        let environment: Environment = vec![("VHOST_USER_BIN_DIR", self.daemons.clone().into())];
+        let environment: Environment = vec![
+            ("VHOST_USER_BIN_DIR", self.daemons.clone().into()),
+            ("VHOST_USER_HOOKS_BIN_DIR", self.daemons_with_hooks.clone().into()),
+            (oracle::REFERENCE, oracle::reference(&self.workspace).into()),
+        ];
         suite::run(tests, &environment)
     }
 }

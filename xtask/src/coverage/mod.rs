@@ -20,8 +20,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{PRODUCT, Workspace};
-use crate::command;
 use crate::suite::{self, Environment, Outcome, Verdict};
+use crate::{command, oracle};
 use lines::Lines;
 
 /// How long building the instrumented packages may take.
@@ -64,6 +64,10 @@ pub(crate) fn measure(workspace: &Workspace, bless: bool) -> Result<()> {
 fn run_tests(workspace: &Workspace, profiles: &Path) -> Result<Vec<PathBuf>> {
     let daemons = profiles.join("bin");
     workspace.build_daemons(&mut instrumented(workspace, "build"), &daemons, LIMIT)?;
+    let with_hooks = profiles.join("bin-with-hooks");
+    let mut build = instrumented(workspace, "build");
+    workspace.build_daemons_with_hooks(&mut build, &with_hooks, LIMIT)?;
+    oracle::build_reference(workspace)?;
     let built = suite::build(workspace, &mut instrumented(workspace, "test"), "", LIMIT)?;
     let mut tests = Vec::new();
     for binary in &built.tests {
@@ -72,6 +76,8 @@ fn run_tests(workspace: &Workspace, profiles: &Path) -> Result<Vec<PathBuf>> {
     tests.retain(|test| !test.skips_coverage());
     let environment: Environment = vec![
         ("VHOST_USER_BIN_DIR", daemons.clone().into()),
+        ("VHOST_USER_HOOKS_BIN_DIR", with_hooks.clone().into()),
+        (oracle::REFERENCE, oracle::reference(workspace).into()),
         // One file for each binary, or up to four when it runs more than once at the same time:
         // every process adds its counts.
         ("LLVM_PROFILE_FILE", profiles.join("%4m.profraw").into()),
@@ -80,7 +86,9 @@ fn run_tests(workspace: &Workspace, profiles: &Path) -> Result<Vec<PathBuf>> {
     let failed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Failed(_));
     let failed = outcomes.iter().filter(failed).count();
     ensure!(failed == 0, "{failed} tests failed with instrumented binaries");
-    let daemons = workspace.daemons().map(|package| daemons.join(&package.name));
+    let daemons = workspace
+        .daemons()
+        .flat_map(|package| [&daemons, &with_hooks].map(|folder| folder.join(&package.name)));
     Ok(built.executables.into_iter().chain(daemons).collect())
 }
 

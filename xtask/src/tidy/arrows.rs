@@ -7,24 +7,32 @@ use crate::cargo::{Package, Workspace};
 
 /// Which packages of ours a package of ours may name. A new arrow is a decision, and a line in
 /// ARCHITECTURE.md.
-const DOWN: [(&str, &[&str]); 5] = [
+const DOWN: [(&str, &[&str]); 8] = [
     ("vhost-user-device", &[]),
     ("vhost-user-daemon", &["vhost-user-device"]),
     ("vhost-user-blk", &["vhost-user-daemon", "vhost-user-device"]),
     // It sees the daemons from outside: their sockets, their output, their exit codes.
     ("vhost-user-tests", &[]),
+    // A daemon for those tests.
+    ("vhost-user-stub", &["vhost-user-daemon", "vhost-user-device"]),
     ("xtask", &[]),
+    // Apart: they see the device's library from inside.
+    ("vhost-user-fuzz", &["vhost-user-device"]),
+    ("vhost-user-oracle", &["vhost-user-device"]),
 ];
 
 /// The packages of ours that may name a package of others; what is not here may be named by all.
 /// Tests within a package may name what they like.
 const DOORS: [(&str, &[&str]); 12] = [
-    ("vhost", &["vhost-user-device", "vhost-user-tests"]),
-    ("vm-memory", &["vhost-user-device"]),
-    ("virtio-queue", &[]),
-    ("vhost-user-backend", &[]),
-    ("anyhow", &["vhost-user-blk", "vhost-user-tests", "xtask"]),
-    ("clap", &["vhost-user-daemon", "vhost-user-blk", "vhost-user-tests", "xtask"]),
+    ("vhost", &["vhost-user-device", "vhost-user-tests", "vhost-user-oracle"]),
+    ("vm-memory", &["vhost-user-device", "vhost-user-oracle"]),
+    ("virtio-queue", &["vhost-user-oracle"]),
+    ("vhost-user-backend", &["vhost-user-oracle"]),
+    ("anyhow", &["vhost-user-blk", "vhost-user-tests", "vhost-user-oracle", "xtask"]),
+    (
+        "clap",
+        &["vhost-user-daemon", "vhost-user-blk", "vhost-user-tests", "vhost-user-stub", "xtask"],
+    ),
     ("daemonize", &["vhost-user-daemon"]),
     ("epoll", &["vhost-user-daemon"]),
     ("sd-notify", &["vhost-user-daemon"]),
@@ -33,8 +41,9 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("llvm_profparser", &["xtask"]),
 ];
 
-pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
-    let members: Vec<_> = workspace.members().cloned().collect();
+pub(super) fn check(workspace: &Workspace, apart: &[Workspace]) -> Vec<Finding> {
+    let all = std::iter::once(workspace).chain(apart);
+    let members: Vec<_> = all.flat_map(Workspace::members).cloned().collect();
     let findings = members.iter().flat_map(|package| {
         let folder = package.folder.strip_prefix(&workspace.root).unwrap_or(&package.folder);
         let manifest = format!("{}/Cargo.toml", folder.display());
@@ -104,14 +113,15 @@ mod tests {
     #[test]
     fn package_of_others_is_named_by_its_door_alone() {
         assert!(of("vhost-user-device", "vm-memory", false).is_empty());
-        let refusal = "vhost-user-blk may not name vm-memory; vhost-user-device may";
+        let refusal =
+            "vhost-user-blk may not name vm-memory; vhost-user-device and vhost-user-oracle may";
         assert_eq!(of("vhost-user-blk", "vm-memory", false), [refusal]);
     }
 
     #[test]
     fn package_for_tests_alone_is_named_by_tests_alone() {
         assert!(of("vhost-user-device", "virtio-queue", true).is_empty());
-        let refusal = "vhost-user-device may not name virtio-queue; only tests may";
+        let refusal = "vhost-user-device may not name virtio-queue; vhost-user-oracle may";
         assert_eq!(of("vhost-user-device", "virtio-queue", false), [refusal]);
     }
 

@@ -20,7 +20,7 @@ const REGISTRIES: [(&str, &str); 5] = [
 
 pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     // Cargo writes the registry's address to its lock file.
-    if path == "Cargo.lock" {
+    if path.ends_with("Cargo.lock") {
         return Vec::new();
     }
     let mut findings = Vec::new();

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::cargo::Workspace;
+use crate::cargo::{APART, Workspace};
 use sources::Source;
 
 /// Check the house rules that neither the compiler nor clippy knows.
@@ -77,12 +77,20 @@ impl fmt::Display for Finding {
 pub(crate) fn check(workspace: &Workspace, daemons: &Path) -> Result<()> {
     let sources = sources::read(&workspace.root)?;
     let helps = options::helps(workspace, daemons)?;
+    let apart = APART.iter().map(|folder| workspace.apart(folder)).collect::<Result<Vec<_>>>()?;
     let mut findings = Vec::new();
     for source in &sources {
         findings.extend(of_source(source));
     }
-    findings.extend(arrows::check(workspace));
-    findings.extend(licences::check(workspace, text(&sources, "deny.toml")));
+    for folder in APART {
+        let path = format!("{folder}/Cargo.toml");
+        let ours = text(&sources, "Cargo.toml");
+        findings.extend(manifests::compare(&path, text(&sources, &path), ours));
+    }
+    findings.extend(arrows::check(workspace, &apart));
+    for workspace in std::iter::once(workspace).chain(&apart) {
+        findings.extend(licences::check(workspace, text(&sources, "deny.toml")));
+    }
     findings.extend(options::check(&helps, &sources));
     findings.extend(changelog::check("CHANGELOG.md", text(&sources, "CHANGELOG.md")));
 

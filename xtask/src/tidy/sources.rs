@@ -18,6 +18,9 @@ pub(super) struct Source {
     pub(super) text: String,
 }
 
+/// Where the inputs of the fuzz targets are: bytes that a program found, which may be text by chance.
+const CORPUS: &str = "fuzz/corpus/";
+
 /// Reads all files that are text.
 ///
 /// # Errors
@@ -27,7 +30,8 @@ pub(super) fn read(root: &Path) -> Result<Vec<Source>> {
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
     let list = command::output(&mut git, Duration::from_secs(60))?;
     let mut sources = Vec::new();
-    for path in list.split('\0').filter(|path| !path.is_empty()) {
+    let paths = list.split('\0').filter(|path| !path.is_empty() && !path.starts_with(CORPUS));
+    for path in paths {
         match fs::read(root.join(path)) {
             // Removed, but git has not been told.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

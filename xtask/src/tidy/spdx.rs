@@ -7,13 +7,13 @@ use super::Finding;
 const LICENCE: &str = "SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause";
 
 /// Files that are the licence, that a program writes, or that take no comment.
-const WITHOUT: [&str; 4] = ["Cargo.lock", "LICENSE-APACHE", "LICENSE-BSD-3-Clause", ".gitignore"];
+const WITHOUT: [&str; 3] = ["LICENSE-APACHE", "LICENSE-BSD-3-Clause", ".gitignore"];
 
 pub(super) fn check(path: &str, text: &str) -> Option<Finding> {
-    if WITHOUT.contains(&path) || path.ends_with(".json") {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if WITHOUT.contains(&path) || name == "Cargo.lock" || path.ends_with(".json") {
         return None;
     }
-    let name = path.rsplit('/').next().unwrap_or(path);
     let expected = match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("rs" | "c" | "h") => format!("// {LICENCE}"),
         Some("md") => format!("<!-- {LICENCE} -->"),
@@ -39,6 +39,7 @@ mod tests {
         assert_eq!(check("test", &format!("#!/bin/sh\n# {LICENCE}\n")), None);
         assert_eq!(check(".github/x.yml", &format!("# {LICENCE}\n")), None);
         assert_eq!(check("Cargo.lock", "# generated\n"), None);
+        assert_eq!(check("a/Cargo.lock", "# generated\n"), None);
     }
 
     #[test]
