@@ -85,8 +85,8 @@ fn hundreds_of_requests_wrap_the_ring_with_event_idx(reference: Reference) {
         let heads = it.disk.submit_all(&reads);
         for _ in &heads {
             let (head, done) = it.disk.wait();
-            let which = heads.iter().position(|other| *other == head).unwrap();
-            let sector = sectors.clone().nth(which).unwrap();
+            let which = heads.iter().position(|other| *other == head).expect("one of these");
+            let sector = sectors.clone().nth(which).expect("one of these");
             assert_eq!((done.status, done.bytes), (Ok(()), it.image.sector(sector)));
         }
     }
@@ -143,10 +143,10 @@ fn config_space_begins_with_the_capacity(reference: Reference) {
 /// A front end of a back end that tracks what is in flight, but doesn't say so.
 fn tracked(socket: UnixStream) -> Frontend {
     let mut frontend = Frontend::over(socket);
-    frontend.set_owner().unwrap();
+    frontend.set_owner().expect("an ack");
     let offered = frontend.get_protocol_features();
-    frontend.set_protocol_features(offered | Protocol::INFLIGHT_SHMFD).unwrap();
-    frontend.set_features(FEATURES | PROTOCOL_FEATURES).unwrap();
+    frontend.set_protocol_features(offered | Protocol::INFLIGHT_SHMFD).expect("an ack");
+    frontend.set_features(FEATURES | PROTOCOL_FEATURES).expect("an ack");
     frontend
 }
 

@@ -51,8 +51,8 @@ fn play(stage: &mut Stage, pairs: u16) -> Result<()> {
     ensure!(started, "dpdk-testpmd ended too soon");
     stage.recorder.note("it sends")?;
     let mut input = child.stdin.take().context("type to dpdk-testpmd")?;
-    input.write_all(b"\n").context("type to dpdk-testpmd")?;
     stage.recorder.note("enter: it ends")?;
+    input.write_all(b"\n").context("type to dpdk-testpmd")?;
     lines.for_each(drop);
     let ended = child.wait().context("wait for dpdk-testpmd")?;
     ensure!(ended.success(), "dpdk-testpmd ended with {ended}");

@@ -17,7 +17,8 @@ use vhost::vhost_user::message::FrontendReq;
 
 use crate::said::{REPLY, VERSION};
 
-/// As many descriptors as a message of these sequences may have.
+/// As many descriptors as a message of these sequences may have. One with more is swallowed by
+/// `vhost`, which takes the error for one that passes, and waits for another message.
 pub const MAX_DESCRIPTORS: usize = 32;
 
 /// The messages that are answered with what they ask for, in eight bytes.

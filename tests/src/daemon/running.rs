@@ -138,6 +138,13 @@ impl Daemon {
         self.process.text("maps").lines().filter(|line| line.contains(&name)).count()
     }
 
+    /// How many mappings it has that another process may have, too.
+    pub fn shared_mappings(&self) -> usize {
+        let maps = self.process.text("maps");
+        let access = |line: &str| line.split_whitespace().nth(1).is_some_and(|a| a.ends_with('s'));
+        maps.lines().filter(|line| access(line)).count()
+    }
+
     /// How many mappings it has, of whatever.
     pub fn mappings(&self) -> usize {
         self.process.text("maps").lines().count()

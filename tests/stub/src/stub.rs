@@ -4,7 +4,7 @@
 
 use vhost_user_device::{Completions, Device, DeviceQueue, Request, VirtioFeatures, WhenDisabled};
 
-use crate::Kind;
+use crate::args::Kind;
 use crate::{fs, net};
 
 /// A device with nothing behind it.

@@ -38,6 +38,6 @@ fn kill(it: &mut Host) -> crate::Use {
     child.kill().expect("kill the front end");
     child.wait().expect("wait for the front end");
     let left = it.idle();
-    assert_eq!(left.guest_mappings, 0);
+    assert_eq!(left.shared, 0);
     left
 }

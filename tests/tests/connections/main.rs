@@ -27,8 +27,8 @@ struct Host {
 struct Use {
     descriptors: usize,
     threads: usize,
-    mappings: usize,
-    guest_mappings: usize,
+    /// Mappings of what a front end shared.
+    shared: usize,
 }
 
 impl Host {
@@ -71,8 +71,7 @@ impl Host {
         Use {
             descriptors: self.daemon.descriptors(),
             threads: self.daemon.threads(),
-            mappings: self.daemon.mappings(),
-            guest_mappings: self.daemon.guest_mappings(),
+            shared: self.daemon.shared_mappings(),
         }
     }
 }
@@ -91,7 +90,7 @@ fn connection_that_ended_cleanly_leaves_nothing_behind() {
     }
     drop(frontend);
     assert_eq!(it.idle(), before);
-    assert_eq!(before.guest_mappings, 0);
+    assert_eq!(before.shared, 0);
     it.serve(2);
     assert_eq!(it.daemon.log().count("front end disconnected"), 2);
 }

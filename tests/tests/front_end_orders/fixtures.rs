@@ -32,6 +32,7 @@ orders! {
     qemu_10_0_blk_migrate_is_answered_as_recorded: "qemu-10.0-blk-migrate",
     qemu_10_0_blk_reboot_is_answered_as_recorded: "qemu-10.0-blk-reboot",
     qemu_10_0_blk_reconnect_is_answered_as_recorded: "qemu-10.0-blk-reconnect",
+    qemu_10_0_blk_resize_is_answered_as_recorded: "qemu-10.0-blk-resize",
     qemu_10_0_blk_stop_cont_is_answered_as_recorded: "qemu-10.0-blk-stop-cont",
     qemu_10_0_fs_boot_is_answered_as_recorded: "qemu-10.0-fs-boot",
     qemu_10_0_fs_memory_hotplug_is_answered_as_recorded: "qemu-10.0-fs-memory-hotplug",

@@ -28,7 +28,7 @@ fn expect_served(at: RegionAt) {
     }
     assert_eq!(daemon.guest_mappings(), 1);
     // What was mapped beyond the region is unmapped with it.
-    frontend.rem_mem_reg(&memory.regions()[0].described()).unwrap();
+    frontend.rem_mem_reg(&memory.regions()[0].described()).expect("an ack of REM_MEM_REG");
     assert_eq!(daemon.guest_mappings(), 0);
 }
 

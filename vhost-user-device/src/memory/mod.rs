@@ -211,9 +211,9 @@ impl MemoryMap {
     /// A table over ordinary anonymous memory, zeroed; what Miri can map too.
     #[cfg(test)]
     pub(crate) fn anonymous(spans: &[RegionSpan]) -> Self {
-        spans.iter().fold(Self::default(), |map, span| {
-            map.with_region(Arc::new(Region::anonymous(*span)))
-        })
+        spans
+            .iter()
+            .fold(Self::default(), |map, span| map.with_region(Arc::new(Region::anonymous(*span))))
     }
 
     /// What a driver in this process sees of guest memory: `len` bytes from the guest address

@@ -3,6 +3,7 @@
 //! A connection, and what the front end has said on it.
 
 use std::collections::BTreeMap;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -119,5 +120,13 @@ impl Line {
         let said = name(Side::FrontEnd, answered);
         ensure!(answered == request, "{said} is answered, for which there was no answer before");
         Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // A child that is just being made by another thread has a copy of the socket for a moment.
+        // If the back end has left before, there is nobody to tell.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
