@@ -92,7 +92,8 @@ fn connection_that_ended_cleanly_leaves_nothing_behind() {
     assert_eq!(it.idle(), before);
     assert_eq!(before.shared, 0);
     it.serve(2);
-    assert_eq!(it.daemon.log().count("front end disconnected"), 2);
+    assert_eq!(it.idle(), before);
+    assert_eq!(it.daemon.log().count("front end disconnected"), 3);
 }
 
 #[test]

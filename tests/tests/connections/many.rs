@@ -12,6 +12,7 @@ const MORE_MAPPINGS: usize = 64;
 const MORE_KIB: u64 = 128;
 
 /// What is in use after some connections: exactly, and about.
+#[derive(Debug)]
 struct Figures {
     exact: Use,
     mappings: usize,
@@ -23,6 +24,8 @@ struct Figures {
 fn thousand_connections_use_no_more_than_a_hundred() {
     let mut it = Host::new();
     let [hundred, thousand] = [100, 1000].map(|count| after(&mut it, count));
+    eprintln!("after 100 connections: {hundred:?}");
+    eprintln!("after 1000 connections: {thousand:?}");
     assert_eq!(thousand.exact, hundred.exact);
     assert_eq!(thousand.exact.shared, 0);
     assert!(thousand.mappings <= hundred.mappings + MORE_MAPPINGS);
@@ -35,7 +38,5 @@ fn after(it: &mut Host, count: usize) -> Figures {
         it.serve(it.connections as u64 % 64);
     }
     let exact = it.idle();
-    let (mappings, own_kib) = (it.daemon.mappings(), it.daemon.rss_anon_kib());
-    println!("after {count} connections: {exact:?}, {mappings} mappings, {own_kib} KiB of its own");
-    Figures { exact, mappings, own_kib }
+    Figures { exact, mappings: it.daemon.mappings(), own_kib: it.daemon.rss_anon_kib() }
 }

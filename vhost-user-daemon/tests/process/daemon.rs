@@ -180,9 +180,9 @@ impl Drop for Daemon {
 }
 
 /// The one whom a daemon tells of its readiness and its end (sd_notify(3)).
-pub(crate) struct ServiceManager(UnixDatagram);
+pub(crate) struct Supervisor(UnixDatagram);
 
-impl ServiceManager {
+impl Supervisor {
     pub(crate) fn at(path: PathBuf) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();

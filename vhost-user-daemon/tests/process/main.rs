@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use libc::SIGUSR1;
 
-use daemon::{Daemon, Room, ServiceManager, accept, end_by_pid_file, full_pipe, output_of};
+use daemon::{Daemon, Room, Supervisor, accept, end_by_pid_file, full_pipe, output_of};
 
 /// Request 1, version 1, no payload.
 const GET_FEATURES: [u8; 12] = [1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
@@ -241,7 +241,7 @@ fn front_end_that_listens_later_is_found() {
 #[test]
 fn service_manager_hears_of_readiness_and_of_the_end() {
     let room = Room::new();
-    let manager = ServiceManager::at(room.path("notify"));
+    let manager = Supervisor::at(room.path("notify"));
     let mut command = room.daemon(&["-s", "socket"]);
     command.env("NOTIFY_SOCKET", room.path("notify"));
     let daemon = Daemon::start(command);
@@ -297,7 +297,7 @@ fn limit_on_descriptors_is_raised_as_far_as_it_may_be() {
 fn standard_error_that_nobody_reads_holds_up_nothing() {
     let room = Room::new();
     let (nobody, stderr) = full_pipe();
-    let manager = ServiceManager::at(room.path("notify"));
+    let manager = Supervisor::at(room.path("notify"));
     let mut command = room.daemon(&["-s", "socket"]);
     command.env("NOTIFY_SOCKET", room.path("notify")).stderr(stderr);
     let daemon = Daemon::unheard(command);
