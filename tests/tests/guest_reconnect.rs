@@ -35,7 +35,7 @@ fn guest_of_the_installed_qemu_survives_a_daemon_that_is_killed() {
     if let Some(qemu) = required("QEMU", qemu) {
         let seed = Random::seed();
         println!("VHOST_USER_TEST_SEED={seed}");
-        println!("{}", survive_kills(&qemu, 15, seed).unwrap());
+        println!("FIGURE: {}", survive_kills(&qemu, 15, seed).unwrap());
     }
 }
 
@@ -44,7 +44,7 @@ fn guest_of_a_newer_qemu_survives_a_daemon_that_is_killed() {
     if let Some(qemu) = required("the QEMU of the backports", Qemu::from_backports()) {
         let seed = Random::seed();
         println!("VHOST_USER_TEST_SEED={seed}");
-        println!("{}", survive_kills(&qemu, 35, seed).unwrap());
+        println!("FIGURE: {}", survive_kills(&qemu, 35, seed).unwrap());
     }
 }
 

@@ -24,8 +24,8 @@ struct Figures {
 fn thousand_connections_use_no_more_than_a_hundred() {
     let mut it = Host::new();
     let [hundred, thousand] = [100, 1000].map(|count| after(&mut it, count));
-    eprintln!("after 100 connections: {hundred:?}");
-    eprintln!("after 1000 connections: {thousand:?}");
+    println!("FIGURE: after 100 connections: {hundred:?}");
+    println!("FIGURE: after 1000 connections: {thousand:?}");
     assert_eq!(thousand.exact, hundred.exact);
     assert_eq!(thousand.exact.shared, 0);
     assert!(thousand.mappings <= hundred.mappings + MORE_MAPPINGS);

@@ -61,10 +61,10 @@ fn disk_whose_daemon_is_killed_fifty_times_under_load_loses_nothing() {
         marks.push(lives.region.as_ref().unwrap().marks());
     }
     let served: u64 = loads.iter().map(|load| load.served).sum();
-    println!("{served} requests were served; in flight at each kill: {marks:?}");
+    println!("FIGURE: {served} requests were served; in flight at each kill: {marks:?}");
     marks.sort_unstable();
     let median = marks[marks.len() / 2];
-    println!("in flight at a kill, median: {median}");
+    println!("FIGURE: in flight at a kill, median: {median}");
     assert!(median > IN_FLIGHT, "{median} requests in flight at a kill, median");
 
     let mut disks = loads.map(|load| load.disk);

@@ -16,6 +16,9 @@ use crate::command::{self, Ending, Watched};
 /// How a test says on standard error that it could not be run; the reason follows.
 const SKIPPED: &str = "SKIPPED: ";
 
+/// How a test says what it has measured or counted; it is told although the test passed.
+const FIGURE: &str = "FIGURE: ";
+
 /// Runs all `tests` and says of each how it went, as soon as it is known: first those that don't
 /// mind others, as many at a time as there are processors, then those that run alone.
 ///
@@ -100,14 +103,20 @@ fn judge(watched: &Watched, limit: Duration) -> Verdict {
     }
 }
 
-/// One line for a test, and all that it wrote if it failed.
+/// One line for a test, its figures, and all that it wrote if it failed.
 fn tell(outcome: &Outcome) {
     let (word, why) = match &outcome.verdict {
-        Verdict::Passed => ("passed", String::new()),
+        Verdict::Passed => ("passed", figures(&outcome.output)),
         Verdict::Skipped(why) => ("SKIPPED", format!(": {why}")),
         Verdict::Failed(why) => ("FAILED", format!(": {why}\n{}", outcome.output.trim_end())),
     };
     println!("{} {word:7} {}{why}", seconds(outcome.took), outcome.id);
+}
+
+/// The figures in a test's output, a line for each.
+fn figures(output: &str) -> String {
+    let figure = |line: &str| Some(format!("\n        {}", line.split_once(FIGURE)?.1));
+    output.lines().filter_map(figure).collect()
 }
 
 #[cfg(test)]
@@ -167,6 +176,13 @@ mod tests {
     fn test_that_its_binary_does_not_know_is_failed() {
         let output = OK.replace("1 passed", "0 passed");
         assert_eq!(verdict(exit(0), &output), failed("the binary did not run it"));
+    }
+
+    #[test]
+    fn figures_of_a_test_are_told_without_the_rest() {
+        let output = format!("test a ... FIGURE: 7 of 9\nnoise\nFIGURE: 3 ns\n{OK}");
+        assert_eq!(figures(&output), "\n        7 of 9\n        3 ns");
+        assert_eq!(figures(OK), "");
     }
 
     #[test]

@@ -309,6 +309,6 @@ fn back_ends_killed_before_any_store_lose_nothing_and_repeat_nothing() {
             })
         })
         .sum();
-    println!("{killed} back ends were killed");
+    println!("FIGURE: {killed} back ends were killed");
     assert!(killed > SEEDS, "{killed}");
 }

@@ -2,6 +2,8 @@
 
 //! A connection: which messages are answered and how, when it ends, what comes after it.
 
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -138,6 +140,24 @@ fn config_write_that_is_refused_and_not_answered_is_survived() {
     let mut link = Link::new(&mut backend);
     link.tell(SET_CONFIG, &[words(&[4, 1, 0]), vec![0]].concat());
     assert_eq!(link.ask(GET_QUEUE_NUM, &[]), longs(&[3]));
+}
+
+#[test]
+fn config_change_is_told_while_the_connection_is_served() {
+    let (mut backend, guest) = (backend(), Guest::new());
+    let mut link = Link::negotiated(&mut backend, &guest);
+    let (channel, mut peer) = UnixStream::pair().expect("a pair of sockets");
+    link.send(SET_BACKEND_REQ_FD, VERSION, &[], &[channel.as_fd()]);
+    link.apply(SET_PROTOCOL_FEATURES, &longs(&[1 << 3 | 1 << 5 | 1 << 9]));
+    link.session.config_changed();
+    let mut message = [0; 12];
+    peer.set_nonblocking(true).expect("set O_NONBLOCK");
+    peer.read_exact(&mut message).expect("a message");
+    assert_eq!(message.as_slice(), words(&[2, 1, 0]));
+
+    link.session.end();
+    link.session.config_changed();
+    peer.read_exact(&mut message).expect_err("nobody is told any more");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::echo::{Echo, Way, echo};
 use super::frontend::{Guest, Link, Signals, count};
 use super::{NEED_REPLY, VERSION, longs, request::*, words};
-use crate::session::Backend;
+use crate::session::{Backend, Ended, Phase};
 use crate::sys;
 use crate::{Device, Request};
 
@@ -169,4 +169,39 @@ fn log_descriptor_is_signalled_once_for_what_is_published_at_once() {
     assert_eq!(count(&logged), 0);
     finish(request, &mut link, &guest);
     assert_eq!(count(&logged), 1);
+}
+
+#[test]
+fn log_whose_pages_are_gone_ends_the_connection_once() {
+    let (mut backend, requests) = handing();
+    let guest = Guest::new();
+    let mut link = Link::negotiated(&mut backend, &guest);
+    let signals = link.start(0, 0);
+    let log = Log::told(&mut link);
+    log_all(&mut link, true);
+    let request = taken(&guest, &signals, &requests);
+    log.0.set_len(0).expect("truncate");
+    let written = echo(&request);
+    request.send_home(written);
+    link.wait_until(|session| session.phase() == Phase::Ended);
+    let text = "the dirty log has pages that cannot be had".to_owned();
+    assert_eq!(link.session.ended(), Some(&Ended::Fault(text)));
+    assert_eq!(guest.used(0), 1, "the driver has it back");
+}
+
+#[test]
+fn log_whose_pages_are_gone_changes_nothing_about_an_end_that_was_asked_for() {
+    let (mut backend, requests) = handing();
+    let guest = Guest::new();
+    let mut link = Link::negotiated(&mut backend, &guest);
+    let signals = link.start(0, 0);
+    let log = Log::told(&mut link);
+    log_all(&mut link, true);
+    let request = taken(&guest, &signals, &requests);
+    log.0.set_len(0).expect("truncate");
+    link.session.end();
+    let written = echo(&request);
+    request.send_home(written);
+    link.wait_until(|session| session.phase() == Phase::Ended);
+    assert_eq!(link.session.ended(), Some(&Ended::Asked));
 }
