@@ -8,6 +8,7 @@
 
 mod mailbox;
 mod owner;
+mod running;
 mod setup;
 
 pub(crate) use mailbox::{Acks, Command, Home, Mailbox, Report};

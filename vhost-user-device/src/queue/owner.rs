@@ -7,22 +7,17 @@
 //! that. When a round finds nothing and no kick can be missed any more, the thread sleeps.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::mailbox::{Ack, AckSender, Command, Home, Inbox, Mailbox, Report};
+use super::running::{Pace, Running};
 use super::setup::Setup;
 use crate::causes;
-use crate::device::{Device, DeviceQueue, WhenDisabled};
+use crate::device::{Device, DeviceQueue};
 use crate::hooks::Held;
 use crate::limit::RateLimit;
 use crate::ring::{Ledger, Popped, RingBroken};
 use crate::sys::{self, Wait};
-
-/// Completed requests wait at most this long for the rest of their batch.
-const PUBLISH_AFTER: Duration = Duration::from_micros(50);
-
-/// After this the mailbox is looked at, whatever else is available.
-const LONGEST_ROUND: Duration = Duration::from_millis(1);
 
 /// How often a ring is looked at whose driver cannot kick.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
@@ -38,21 +33,6 @@ pub(crate) struct Owner<D: Device> {
     bad_chains: RateLimit,
     broken_rings: RateLimit,
     missed: RateLimit,
-}
-
-/// A queue that was started and has not stopped yet.
-struct Running<Q> {
-    setup: Setup,
-    queue: Q,
-    ledger: Ledger,
-    /// The driver broke the ring: nothing more is taken from it.
-    broken: bool,
-    /// Stops as soon as nothing is in flight.
-    draining: bool,
-    /// The kick descriptor was hung up.
-    kick_dead: bool,
-    /// How many memory regions had been lost when that was last looked at.
-    losses: u64,
 }
 
 impl<D: Device> Owner<D> {
@@ -275,88 +255,6 @@ impl<D: Device> Owner<D> {
             }
             // Out of memory, at worst; the ring is looked at in any case.
             Err(error) => log::error!("queue {}: wait for a kick: {error}", self.index),
-        }
-    }
-}
-
-/// When a round began, and when it was published last within it.
-struct Pace {
-    began: Instant,
-    published: Instant,
-}
-
-impl Pace {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { began: now, published: now }
-    }
-
-    /// Publishes if that was too long ago.
-    #[inline]
-    fn publish<Q: DeviceQueue>(&mut self, run: &mut Running<Q>) {
-        if self.published.elapsed() >= PUBLISH_AFTER {
-            run.publish();
-            self.published = Instant::now();
-        }
-    }
-
-    /// Whether the round has lasted long enough, as of the last time that it was published.
-    #[inline]
-    fn is_over(&self) -> bool {
-        self.published.duration_since(self.began) >= LONGEST_ROUND
-    }
-}
-
-impl<Q: DeviceQueue> Running<Q> {
-    fn new(setup: Setup, queue: Q, ledger: Ledger) -> Self {
-        // Before the first look at shared memory.
-        let losses = sys::losses();
-        Self { setup, queue, ledger, broken: false, draining: false, kick_dead: false, losses }
-    }
-
-    /// Takes a setup over. Returns whether there is a new call descriptor, which nobody has told
-    /// yet of what was used before it came.
-    fn replace(&mut self, setup: Setup) -> bool {
-        // What came home since the last round is in the ring as it was until now.
-        self.publish();
-        let known = self.setup.call.as_ref().zip(setup.call.as_ref());
-        let same_call = known.is_some_and(|(old, new)| Arc::ptr_eq(old, new));
-        self.setup = setup;
-        self.kick_dead = false;
-        !same_call
-    }
-
-    /// Whether chains are taken from the ring just now.
-    fn takes(&self) -> bool {
-        let enabled = self.setup.enabled || Q::WHEN_DISABLED == WhenDisabled::Discard;
-        enabled && !self.broken && !self.draining
-    }
-
-    /// Whether the queue stops, and what was in flight since before we were has to end first. That of
-    /// a disabled queue stays in flight.
-    fn finishes_recovered(&self) -> bool {
-        self.draining && !self.broken && self.setup.enabled && self.ledger.recovered() != 0
-    }
-
-    fn submit(&mut self, request: crate::Request) {
-        let mut done = self.ledger.completions();
-        if self.setup.enabled || Q::WHEN_DISABLED == WhenDisabled::Leave {
-            self.queue.submit(request, &mut done);
-        } else {
-            done.complete(request, 0);
-        }
-    }
-
-    /// Shows the driver what is complete, and calls it if it wants that.
-    fn publish(&mut self) {
-        if self.ledger.publish() {
-            self.call();
-        }
-    }
-
-    fn call(&self) {
-        if let Some(call) = &self.setup.call {
-            call.signal();
         }
     }
 }
