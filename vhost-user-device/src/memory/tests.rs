@@ -126,6 +126,19 @@ fn region_added_twice_with_another_file_or_offset_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps a file")]
+fn guest_address_is_that_of_a_byte_of_a_region_wherever_its_file_begins() {
+    let span = RegionSpan { guest: 0x8000, len: PAGE, user: 0x60_0000, file_offset: 0x1010 };
+    let map = MemoryMap::default().with(span, tempfile_of(3 * PAGE)).expect("added");
+    let mut pieces = Vec::new();
+    map.pieces(0x8000, 0x1000, &mut pieces).expect("guest memory");
+    let start = pieces[0].start().addr();
+    let found = [0, 1, 0xfff, 0x1000].map(|offset| map.guest_address(start + offset));
+    assert_eq!(found, [Some(0x8000), Some(0x8001), Some(0x8fff), None]);
+    assert_eq!(map.guest_address(start - 1), None);
+}
+
+#[test]
 fn a_slot_beyond_the_last_is_refused() {
     let spans: Vec<_> = (0..MAX_MEM_SLOTS as u64)
         .map(|slot| span(slot * PAGE, 1, 0x1000_0000 + slot * PAGE))
