@@ -206,7 +206,7 @@ impl fmt::Debug for GuestSlice<'_> {
 /// Called before each store to memory that outlives us. Tests end a back end there.
 #[inline]
 fn before_store() {
-    #[cfg(test)]
+    #[cfg(all(test, debug_assertions))]
     super::tests::before_store();
 }
 

@@ -11,6 +11,8 @@
 
 mod bench;
 mod chains;
+// Not where instructions are counted.
+#[cfg(debug_assertions)]
 mod crash;
 mod driver;
 mod inflight;
@@ -26,6 +28,7 @@ mod threads;
 #[cfg(not(miri))]
 mod written;
 
+#[cfg(debug_assertions)]
 pub(super) use crash::before_store;
 
 use crate::random::Random;
