@@ -202,6 +202,7 @@ fn reset_stops_all_queues_and_forgets_them() {
     let mut state = with_started(&[0, 2]);
     let (call, peer) = UnixStream::pair().expect("a pair of sockets");
     apply(&mut state, Message::SetVringCall { index: 0, fd: Some(call.into()) });
+    apply(&mut state, Message::SetVringErr { index: 0, fd: fd() });
     apply(&mut state, Message::SetFeatures(PROTOCOL_FEATURES));
     apply(&mut state, Message::SetVringEnable { index: 0, enable: 1 });
     apply(&mut state, Message::SetStatus(15));
@@ -222,7 +223,8 @@ fn reset_stops_all_queues_and_forgets_them() {
     apply(&mut state, Message::SetVringNum { index: 0, num: 8 });
     apply(&mut state, Message::SetFeatures(PROTOCOL_FEATURES));
     let (setup, next_avail) = start(&mut state, 0);
-    assert!(!setup.enabled && setup.ring.is_none() && setup.call.is_some());
+    assert!(!setup.enabled && setup.ring.is_none());
+    assert!(setup.call.is_some() && setup.err.is_some(), "where to write to is kept");
     assert_eq!(next_avail, 0);
 }
 
