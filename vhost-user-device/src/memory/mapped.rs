@@ -62,7 +62,8 @@ impl Mapped {
         .map_err(MapError::Mmap)?;
         let watch = Watch::over(mapping.as_ptr().expose_provenance(), mapping.size());
         let watch = Some(watch.map_err(MapError::Watch)?);
-        Ok(Self { watch, mapping, skip: checked_skip(before)?, len: size })
+        let skip = usize::try_from(before).map_err(|_| MapError::Wraps)?;
+        Ok(Self { watch, mapping, skip, len: size })
     }
 
     /// Ordinary anonymous memory, zeroed; what Miri can map too.
@@ -110,8 +111,4 @@ fn checked(offset: u64, len: u64) -> Result<usize, MapError> {
         return Err(MapError::Wraps);
     }
     usize::try_from(len).map_err(|_| MapError::Wraps)
-}
-
-fn checked_skip(before: u64) -> Result<usize, MapError> {
-    usize::try_from(before).map_err(|_| MapError::Wraps)
 }

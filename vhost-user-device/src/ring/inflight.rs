@@ -208,7 +208,7 @@ pub(crate) struct Left {
     /// The heads that are in flight still, in the order in which they were taken.
     pub(crate) heads: Vec<u16>,
     /// The used indices of the group that it was giving back: the dirty log may not know of them.
-    /// 0..0 if there are none; otherwise they may wrap around.
+    /// They may wrap around; there are none if both ends are the same.
     pub(crate) given_back: Range<u16>,
 }
 
@@ -250,8 +250,7 @@ impl Inflight {
         self.last_batch_head = last_batch_head;
         self.counter = left.last().map_or(0, |(counter, _)| counter.wrapping_add(1));
         let heads = left.into_iter().map(|(_, head)| head).collect();
-        let given_back = if from == used_idx { 0..0 } else { from..used_idx };
-        Ok(Left { heads, given_back })
+        Ok(Left { heads, given_back: from..used_idx })
     }
 
     /// The last `count` heads that were given back, or were about to be.

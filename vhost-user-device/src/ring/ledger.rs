@@ -11,7 +11,6 @@
 //! ring.
 
 use std::collections::VecDeque;
-use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -109,9 +108,10 @@ impl Ledger {
         for (head, written) in self.waiting.drain(..) {
             push_used(&mut ring, &mut self.inflight, head, written);
         }
-        if let Some(log) = self.log.as_ref().filter(|_| self.unlogged != (0..0)) {
-            let Range { start, end } = mem::replace(&mut self.unlogged, 0..0);
+        let Range { start, end } = self.unlogged;
+        if let Some(log) = self.log.as_ref().filter(|_| start != end) {
             log.used(ring.size(), start, end);
+            self.unlogged = end..end;
         }
         self.state = State::Serving(ring);
         Ok(())

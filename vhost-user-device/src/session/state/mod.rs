@@ -277,15 +277,13 @@ impl<D: Device> State<D> {
     /// GET_INFLIGHT_FD: a region for so many queues and descriptors, or a reply that says that
     /// there is none.
     fn new_inflight(&self, shape: InflightShape) -> Effect {
-        let fits = self.has_room_for(shape);
-        let made = fits.then(|| new_region(shape));
+        let made = self.has_room_for(shape).then(|| new_region(shape));
+        if let Some(Err(error)) = &made {
+            log::error!("make an in-flight region: {error}");
+        }
         let answer = match made {
             Some(Ok(file)) => Answer::File(shape.reply(region_len(shape)), file),
-            Some(Err(error)) => {
-                log::error!("make an in-flight region: {error}");
-                Answer::Payload(shape.reply(0))
-            }
-            None => Answer::Payload(shape.reply(0)),
+            Some(Err(_)) | None => Answer::Payload(shape.reply(0)),
         };
         Effect { commands: Vec::new(), answer }
     }
