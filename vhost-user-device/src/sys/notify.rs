@@ -69,18 +69,18 @@ enum Kind {
 }
 
 impl Notifier {
-    /// `None` if the descriptor is of another kind: a file is always readable, and the rest can
-    /// make us wait in ways of its own.
-    pub(crate) fn new(fd: OwnedFd) -> io::Result<Option<Self>> {
+    /// `None` if the descriptor cannot be looked at or is of another kind: a file is always
+    /// readable, and the rest can make us wait in ways of its own.
+    pub(crate) fn new(fd: OwnedFd) -> Option<Self> {
         let file = File::from(fd);
-        let kind = match file.metadata()?.mode() & libc::S_IFMT {
+        let kind = match file.metadata().ok()?.mode() & libc::S_IFMT {
             // An eventfd has no file type.
             0 => Kind::Eventfd,
             libc::S_IFIFO => Kind::Pipe,
             libc::S_IFSOCK => Kind::Socket,
-            _ => return Ok(None),
+            _ => return None,
         };
-        Ok(Some(Self { fd: file.into(), kind }))
+        Some(Self { fd: file.into(), kind })
     }
 
     /// Makes it readable, unless there is no room for more: then it is readable already.

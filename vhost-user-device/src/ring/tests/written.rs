@@ -244,7 +244,7 @@ fn log_descriptor_is_signalled_when_something_is_published() {
     let mut bench = Bench::new(&memory, LAYOUT);
     let logged = Eventfd::new().expect("an eventfd");
     let shared = logged.as_fd().try_clone_to_owned().expect("a descriptor");
-    let notifier = Notifier::new(shared).expect("a descriptor").expect("an eventfd");
+    let notifier = Notifier::new(shared).expect("an eventfd");
     let log =
         WriteLog { log: Arc::clone(&log.log), used_ring: None, notifier: Some(Arc::new(notifier)) };
     bench.ledger.install(LAYOUT.device(&memory), true, Some(log)).expect("a ring");

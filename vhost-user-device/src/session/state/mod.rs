@@ -267,10 +267,8 @@ impl<D: Device> State<D> {
     }
 
     fn set_log_fd(&mut self, fd: OwnedFd) -> Result<Effect, Refusal> {
-        match Notifier::new(fd) {
-            Ok(Some(notifier)) => self.log_notifier = Some(Arc::new(notifier)),
-            Ok(None) | Err(_) => return Err(Refusal::LogDescriptor),
-        }
+        let notifier = Notifier::new(fd).ok_or(Refusal::LogDescriptor)?;
+        self.log_notifier = Some(Arc::new(notifier));
         Ok(self.update_started())
     }
 

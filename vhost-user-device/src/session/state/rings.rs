@@ -134,8 +134,6 @@ impl<D: Device> State<D> {
 /// What a queue is notified by, or notifies by.
 fn notifier(index: u32, fd: Option<OwnedFd>) -> Result<Option<Arc<Notifier>>, Refusal> {
     let Some(fd) = fd else { return Ok(None) };
-    match Notifier::new(fd) {
-        Ok(Some(notifier)) => Ok(Some(Arc::new(notifier))),
-        Ok(None) | Err(_) => Err(Refusal::Descriptor { index }),
-    }
+    let notifier = Notifier::new(fd).ok_or(Refusal::Descriptor { index })?;
+    Ok(Some(Arc::new(notifier)))
 }
