@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use vhost_user_device::{
-    Buffers, Completions, Device, DeviceQueue, GuestSlice, Request as Chain, Scratch,
-    VirtioFeatures,
+    Buffers, Device, DeviceQueue, GuestSlice, Request as Chain, Scratch, Turn, VirtioFeatures,
 };
 use virtio_bindings::virtio_blk::{
     VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_MQ, VIRTIO_BLK_F_RO,
@@ -127,7 +126,7 @@ impl Device for Blk {
 }
 
 impl DeviceQueue for BlkQueue {
-    fn submit(&mut self, mut chain: Chain, done: &mut Completions<'_>) {
+    fn submit(&mut self, mut chain: Chain, turn: &mut Turn<'_>) {
         let written = match self.serve(&chain) {
             Ok(data) => answer(&chain, Status::Ok, data),
             Err(fault) => {
@@ -140,7 +139,7 @@ impl DeviceQueue for BlkQueue {
                 answer(&chain, fault.status(), 0)
             }
         };
-        done.complete(chain, written);
+        turn.complete(chain, written);
     }
 
     fn fail(chain: &Chain) -> u32 {

@@ -57,6 +57,16 @@ pub struct CommonArgs {
     )]
     pub socket_mode: Option<String>,
 
+    /// Let a thread whose queue is empty look for requests for at most N microseconds, 0 to 1000,
+    /// before it sleeps; it does so only while that spares it sleeps. 0: never.
+    #[arg(long, value_name = "N", default_value_t = 32, help_heading = "Queues")]
+    pub poll_us: u32,
+
+    /// Run the thread of queue i on the i-th CPU of LIST, such as 0-3,8, over and over again
+    /// [default: on any CPU].
+    #[arg(long, value_name = "LIST", help_heading = "Queues")]
+    pub cpus: Option<String>,
+
     /// Print what this back end can do as JSON and exit, whatever else is given.
     #[arg(short = 'c', long, help_heading = "Process")]
     pub print_capabilities: bool,

@@ -7,9 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
+use vhost_user_device::Threads;
 
 use crate::args::CommonArgs;
 use crate::sys::socket::LONGEST_PATH;
+use crate::threads::{self, ThreadsError};
 
 /// How the process lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,7 @@ pub(crate) struct ProcessConfig {
     pub(crate) log: LogConfig,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) daemonize: bool,
+    pub(crate) threads: Threads,
 }
 
 /// Where the socket to the front end comes from.
@@ -86,6 +89,8 @@ impl TryFrom<CommonArgs> for ProcessConfig {
             syslog,
             pid_file,
             daemonize,
+            poll_us,
+            cpus,
         } = args;
         let socket = match (socket_path, fd, connect) {
             (Some(path), None, None) => {
@@ -106,7 +111,8 @@ impl TryFrom<CommonArgs> for ProcessConfig {
             return Err(ConfigError::SameFile(pid_file.clone()));
         }
         let log = LogConfig { level: log_level.into(), syslog };
-        Ok(Self { socket, log, pid_file, daemonize })
+        let threads = threads::parse(poll_us, cpus)?;
+        Ok(Self { socket, log, pid_file, daemonize, threads })
     }
 }
 
@@ -169,6 +175,9 @@ pub(crate) enum ConfigError {
 
     #[error("--socket-path, --fd and --connect exclude each other")]
     ManySockets,
+
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
 }
 
 #[cfg(test)]

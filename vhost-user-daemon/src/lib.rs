@@ -55,6 +55,7 @@ mod run;
 mod serve;
 mod signals;
 mod socket;
+mod threads;
 
 pub use args::{CommonArgs, LogLevel};
 pub use capabilities::Capabilities;

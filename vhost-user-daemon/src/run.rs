@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use vhost_user_device::{Backend, Device};
+use vhost_user_device::{Backend, Device, Threads};
 
 use crate::args::CommonArgs;
 use crate::capabilities::{self, Capabilities};
@@ -22,6 +22,7 @@ use crate::serve::{Control, Served};
 use crate::signals::{self, Signals};
 use crate::socket::{self, InheritError, Socket};
 use crate::sys::process;
+use crate::threads;
 
 /// What tells one daemon from another.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +110,9 @@ impl Life {
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let config = ProcessConfig::try_from(args.as_ref().clone());
-        let ProcessConfig { socket, log, pid_file, daemonize } =
+        let ProcessConfig { socket, log, pid_file, daemonize, threads } =
             config.map_err(Failure::of_the_operator)?;
+        threads::check(&threads).map_err(Failure::of_the_operator)?;
         // Before a descriptor of our own can get the number of an inherited one.
         let awaited = adopt(socket).map_err(Failure::of_the_operator)?;
         crate::log::init(name, log).map_err(Failure::of_the_operator)?;
@@ -135,7 +137,7 @@ impl Life {
         let device = Arc::new(device);
         let refresh = || device.refresh();
         let control = Control::new(signals, &refresh).map_err(Failure::at_run_time)?;
-        let mut backend = self.start(Arc::clone(&device))?;
+        let mut backend = self.start(Arc::clone(&device), &threads)?;
         let served = control.serve(socket, &mut backend).map_err(Failure::at_run_time);
         if let Ok(Served::InPart) = served {
             // Dropping it would wait for what is in flight.
@@ -183,11 +185,15 @@ impl Life {
     }
 
     /// Starts the queue threads and says so to all who wait for it. The process id is final here.
-    fn start<D: Device>(&mut self, device: Arc<D>) -> Result<Backend<D>, Failure> {
+    fn start<D: Device>(
+        &mut self,
+        device: Arc<D>,
+        threads: &Threads,
+    ) -> Result<Backend<D>, Failure> {
         if let Some(pid_file) = &self.pid_file {
             pid_file.write(std::process::id()).map_err(Failure::at_run_time)?;
         }
-        let backend = Backend::start(device).map_err(Failure::at_run_time)?;
+        let backend = Backend::start(device, threads).map_err(Failure::at_run_time)?;
         notify::ready();
         if let Some(readiness) = &mut self.readiness {
             readiness.ready().map_err(Failure::at_run_time)?;

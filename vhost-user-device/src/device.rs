@@ -4,7 +4,9 @@
 //! started virtqueue.
 
 use crate::VirtioFeatures;
-use crate::ring::{Completions, Request};
+use crate::io::Finished;
+use crate::queue::Turn;
+use crate::ring::Request;
 
 /// A virtio device: its features, its config space, and how its queues start.
 ///
@@ -57,6 +59,11 @@ pub trait Device: Send + Sync + 'static {
         false
     }
 
+    /// What has the operations done that its queues start.
+    fn engine(&self) -> Engine {
+        Engine::None
+    }
+
     /// Makes what serves the virtqueue `index` from now on, with the features that the driver
     /// acked.
     ///
@@ -70,19 +77,25 @@ pub trait DeviceQueue {
     /// What happens to requests while the front end has disabled the queue (SET_VRING_ENABLE 0).
     const WHEN_DISABLED: WhenDisabled = WhenDisabled::Leave;
 
-    /// Takes one request: completes it through `done` now, or keeps it to do so later, from
-    /// [`DeviceQueue::poll`] or by [`Request::send_home`].
-    fn submit(&mut self, request: Request, done: &mut Completions<'_>);
+    /// Takes one request: completes it now, has something done for it ([`Turn::start`]), or keeps it
+    /// to complete it later, from [`DeviceQueue::poll`] or by [`Request::send_home`].
+    fn submit(&mut self, request: Request, turn: &mut Turn<'_>);
+
+    /// Takes what [`Turn::start`] began and what is done now.
+    fn finished(&mut self, finished: Finished, turn: &mut Turn<'_>) {
+        let written = Self::fail(&finished.request);
+        turn.complete(finished.request, written);
+    }
 
     /// Called once per round, after the last [`DeviceQueue::submit`]: completes what is ready.
-    fn poll(&mut self, done: &mut Completions<'_>) {
-        let _ = done;
+    fn poll(&mut self, turn: &mut Turn<'_>) {
+        let _ = turn;
     }
 
     /// Called when the queue drains: completes every request that waits for something which may
     /// never come. What is being executed is left to complete by itself.
-    fn cancel(&mut self, done: &mut Completions<'_>) {
-        let _ = done;
+    fn cancel(&mut self, turn: &mut Turn<'_>) {
+        let _ = turn;
     }
 
     /// Writes the device's error status into a request that nobody will serve, and returns the
@@ -99,6 +112,20 @@ pub enum WhenDisabled {
     Leave,
     /// Requests are taken and completed with length 0, without an effect: net transmit.
     Discard,
+}
+
+/// What has operations done: see [`Turn::start`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The calling thread, which waits.
+    #[default]
+    None,
+    /// An io_uring for each queue if there can be one, else threads.
+    Auto,
+    /// An io_uring for each queue.
+    Uring,
+    /// A fixed number of threads for all queues.
+    Threads,
 }
 
 /// Who writes to the config space (the flags of SET_CONFIG).

@@ -34,6 +34,7 @@ mod features;
 #[doc(hidden)]
 pub mod fuzz;
 mod hooks;
+mod io;
 mod limit;
 mod memory;
 mod queue;
@@ -44,11 +45,13 @@ mod session;
 #[expect(unsafe_code, reason = "system calls that the standard library has no name for")]
 mod sys;
 
-pub use device::{ConfigRefused, ConfigWriter, Device, DeviceQueue, WhenDisabled};
+pub use device::{ConfigRefused, ConfigWriter, Device, DeviceQueue, Engine, WhenDisabled};
 pub use features::VirtioFeatures;
+pub use io::{Access, Finished, HostFile, Operation, SupplyError};
 pub use limit::RateLimit;
-pub use ring::{Buffers, Completions, GuestSlice, OutOfRange, Request, Scratch};
-pub use session::{Backend, Ended, Interest, Phase, Session, StartError, turn_away};
+pub use queue::Turn;
+pub use ring::{Buffers, GuestSlice, OutOfRange, Request, Scratch};
+pub use session::{Backend, Ended, Interest, Phase, Session, StartError, Threads, turn_away};
 
 /// Whether the bugs are in us that are there on purpose, for the fuzz targets to find: no build but
 /// one of theirs can have them.

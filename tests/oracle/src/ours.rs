@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vhost_user_device::{
-    Backend, Completions, ConfigRefused, ConfigWriter, Device, DeviceQueue, Interest, Phase,
+    Backend, Turn, ConfigRefused, ConfigWriter, Device, DeviceQueue, Interest, Phase, Threads,
     Request, Session, StartError, VirtioFeatures,
 };
 
@@ -71,8 +71,8 @@ impl Device for Idle {
 }
 
 impl DeviceQueue for IdleQueue {
-    fn submit(&mut self, request: Request, done: &mut Completions<'_>) {
-        done.complete(request, 0);
+    fn submit(&mut self, request: Request, turn: &mut Turn<'_>) {
+        turn.complete(request, 0);
     }
 
     fn fail(_request: &Request) -> u32 {
@@ -90,7 +90,7 @@ impl Ours {
     /// # Errors
     /// The system has no thread or no descriptor more.
     pub fn start() -> Result<Self, StartError> {
-        Backend::start(Arc::new(Idle)).map(Self)
+        Backend::start(Arc::new(Idle), &Threads::default()).map(Self)
     }
 
     /// A new connection.

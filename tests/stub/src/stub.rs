@@ -2,7 +2,7 @@
 
 //! The device: features, config space, and which queue is for what.
 
-use vhost_user_device::{Completions, Device, DeviceQueue, Request, VirtioFeatures, WhenDisabled};
+use vhost_user_device::{Device, DeviceQueue, Request, Turn, VirtioFeatures, WhenDisabled};
 
 use crate::args::Kind;
 use crate::{fs, net};
@@ -82,21 +82,21 @@ pub(crate) struct StubQueue {
 impl DeviceQueue for StubQueue {
     const WHEN_DISABLED: WhenDisabled = WhenDisabled::Leave;
 
-    fn submit(&mut self, request: Request, done: &mut Completions<'_>) {
+    fn submit(&mut self, request: Request, turn: &mut Turn<'_>) {
         let written = match self.role {
             Role::Receive => return self.kept.push(request),
             Role::Transmit => 0,
             Role::Control => net::ack(&request),
             Role::FileSystem => fs::refuse(&request),
         };
-        done.complete(request, written);
+        turn.complete(request, written);
     }
 
     /// The buffers that nothing was put into go back to the driver, the newest first.
-    fn cancel(&mut self, done: &mut Completions<'_>) {
+    fn cancel(&mut self, turn: &mut Turn<'_>) {
         while let Some(request) = self.kept.pop() {
-            if let Err(request) = done.hand_back(request) {
-                done.complete(request, 0);
+            if let Err(request) = turn.hand_back(request) {
+                turn.complete(request, 0);
             }
         }
     }

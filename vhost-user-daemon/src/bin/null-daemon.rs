@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use vhost_user_daemon::{Capabilities, CommonArgs, Program};
-use vhost_user_device::{Completions, Device, DeviceQueue, Request, VirtioFeatures};
+use vhost_user_device::{Device, DeviceQueue, Request, Turn, VirtioFeatures};
 
 const PROGRAM: Program = Program {
     name: "null-daemon",
@@ -89,8 +89,8 @@ impl Device for Null {
 struct NullQueue;
 
 impl DeviceQueue for NullQueue {
-    fn submit(&mut self, request: Request, done: &mut Completions<'_>) {
-        done.complete(request, 0);
+    fn submit(&mut self, request: Request, turn: &mut Turn<'_>) {
+        turn.complete(request, 0);
     }
 
     fn fail(_request: &Request) -> u32 {

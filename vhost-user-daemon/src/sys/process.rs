@@ -71,6 +71,43 @@ pub(crate) fn adopt_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Has the calling thread run on each of these CPUs for a moment. To be called before there are
+/// threads of the process's own.
+///
+/// # Errors
+/// The first CPU that cannot be had, and EINVAL: it is not there, or not for us.
+pub(crate) fn try_cpus(cpus: &[usize]) -> Result<(), (usize, io::Error)> {
+    let before = affinity().map_err(|error| (cpus.first().copied().unwrap_or(0), error))?;
+    let tried = cpus.iter().try_for_each(|cpu| {
+        let mut alone = empty_set();
+        if *cpu < 8 * size_of_val(&alone) {
+            // SAFETY: the number is within the set.
+            unsafe { libc::CPU_SET(*cpu, &mut alone) };
+        }
+        set_affinity(&alone).map_err(|error| (*cpu, error))
+    });
+    // What was allowed a moment ago is allowed still.
+    let _ = set_affinity(&before);
+    tried
+}
+
+fn empty_set() -> libc::cpu_set_t {
+    // SAFETY: the set is plain data, for which zeroes are valid.
+    unsafe { std::mem::zeroed() }
+}
+
+fn affinity() -> io::Result<libc::cpu_set_t> {
+    let mut set = empty_set();
+    // SAFETY: `set` is writable, of the size that is said.
+    checked(unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) })?;
+    Ok(set)
+}
+
+fn set_affinity(set: &libc::cpu_set_t) -> io::Result<()> {
+    // SAFETY: `set` is readable, of the size that is said.
+    checked(unsafe { libc::sched_setaffinity(0, size_of_val(set), set) }).map(drop)
+}
+
 /// The numbers of the descriptors that a service manager passed (sd_listen_fds(3)); they are no
 /// longer announced in the environment afterwards. To be called before there are threads.
 ///

@@ -6,9 +6,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Setup;
+use crate::io::Finished;
 use crate::memory::Loss;
 use crate::ring::{Inflight, Request};
 use crate::sys::Eventfd;
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Stop,
     /// A request was finished elsewhere.
     Home { request: Request, written: u32 },
+    /// An operation is done.
+    Finished(Finished),
     /// End the thread.
     Quit,
 }
@@ -41,45 +45,90 @@ pub(crate) struct Ack {
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     sender: Sender<Command>,
-    wake: Arc<Eventfd>,
+    bell: Arc<Bell>,
 }
 
 /// The owner's end.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     receiver: Receiver<Command>,
-    wake: Arc<Eventfd>,
+    /// A command that was found when the owner was about to sleep.
+    next: Option<Command>,
+    bell: Arc<Bell>,
+}
+
+/// How a sleeping owner is woken.
+#[derive(Debug)]
+struct Bell {
+    eventfd: Eventfd,
+    asleep: AtomicBool,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> io::Result<(Self, Inbox)> {
         let (sender, receiver) = channel();
-        let wake = Arc::new(Eventfd::new()?);
-        Ok((Self { sender, wake: Arc::clone(&wake) }, Inbox { receiver, wake }))
+        let bell = Arc::new(Bell { eventfd: Eventfd::new()?, asleep: AtomicBool::new(false) });
+        Ok((Self { sender, bell: Arc::clone(&bell) }, Inbox { receiver, bell, next: None }))
     }
 
     pub(crate) fn send(&self, command: Command) {
         // The owner is gone only after it was told to quit; then nobody waits for an answer.
         let _ = self.sender.send(command);
-        self.wake.signal();
+        // We send, then read whether it sleeps; the owner says that it sleeps, then looks for
+        // commands: with a fence between the two on both sides, one of us sees the other.
+        fence(Ordering::SeqCst);
+        let asleep = &self.bell.asleep;
+        if asleep.load(Ordering::Relaxed) && asleep.swap(false, Ordering::SeqCst) {
+            self.bell.eventfd.signal();
+        }
+    }
+
+    /// An operation of the queue's is done.
+    pub(crate) fn finished(&self, finished: Finished) {
+        self.send(Command::Finished(finished));
     }
 }
 
 impl Inbox {
     /// The next command, if there is one.
     #[inline]
-    pub(crate) fn next(&self) -> Option<Command> {
-        self.receiver.try_recv().ok()
+    pub(crate) fn next(&mut self) -> Option<Command> {
+        self.next.take().or_else(|| self.receiver.try_recv().ok())
     }
 
-    /// Readable when there may be a command.
+    /// Whether there is a command.
+    #[inline]
+    pub(crate) fn has_some(&mut self) -> bool {
+        if self.next.is_none() {
+            self.next = self.receiver.try_recv().ok();
+        }
+        self.next.is_some()
+    }
+
+    /// The owner is about to wait for [`Self::fd`]. Returns whether it must not: there is a command.
+    pub(crate) fn fall_asleep(&mut self) -> bool {
+        self.bell.asleep.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let awake = self.has_some();
+        if awake {
+            self.wake_up();
+        }
+        awake
+    }
+
+    /// The owner waits no more.
+    pub(crate) fn wake_up(&self) {
+        self.bell.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Readable when there may be a command for an owner that has fallen asleep.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
+        self.bell.eventfd.as_fd()
     }
 
     /// The commands that are there have been seen, or will be by [`Self::next`].
     pub(crate) fn clear(&self) {
-        self.wake.clear();
+        self.bell.eventfd.clear();
     }
 }
 

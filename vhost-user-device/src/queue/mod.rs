@@ -6,11 +6,15 @@
 //! mailbox and waits for its ack; requests that were finished elsewhere come home the same
 //! way.
 
+mod idle;
 mod mailbox;
 mod owner;
+mod polling;
 mod running;
 mod setup;
+mod turn;
 
-pub(crate) use mailbox::{Acks, Command, Home, Mailbox, Report};
+pub(crate) use mailbox::{AckSender, Acks, Command, Home, Inbox, Mailbox, Report};
 pub(crate) use owner::Owner;
 pub(crate) use setup::Setup;
+pub use turn::Turn;

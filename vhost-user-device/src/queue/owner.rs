@@ -4,30 +4,31 @@
 //!
 //! Each turn looks at the mailbox, then plays one round: take chains, at most as many as the ring
 //! has entries; submit them; collect completions; publish them, and call the driver if it wants
-//! that. When a round finds nothing and no kick can be missed any more, the thread sleeps.
+//! that. When a round leaves nothing to do, the thread is idle: see [`super::idle`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::{Ack, AckSender, Command, Home, Inbox, Mailbox, Report};
+use super::polling::Polling;
 use super::running::{Pace, Running};
 use super::setup::Setup;
 use crate::causes;
 use crate::device::{Device, DeviceQueue};
 use crate::hooks::Held;
+use crate::io::Io;
 use crate::limit::RateLimit;
 use crate::ring::{Ledger, Popped, RingBroken};
-use crate::sys::{self, Wait};
-
-/// How often a ring is looked at whose driver cannot kick.
-const LOOK_EVERY: Duration = Duration::from_micros(100);
+use crate::sys;
 
 /// The owner of one virtqueue.
 #[derive(Debug)]
 pub(crate) struct Owner<D: Device> {
-    index: u16,
+    pub(super) index: u16,
     device: Arc<D>,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
+    pub(super) io: Io,
+    pub(super) polling: Polling,
     home: Arc<Home>,
     acks: AckSender,
     bad_chains: RateLimit,
@@ -36,19 +37,23 @@ pub(crate) struct Owner<D: Device> {
 }
 
 impl<D: Device> Owner<D> {
+    /// To be made on the thread that it runs on. It looks for work at most so long before it sleeps.
     pub(crate) fn new(
         index: u16,
         device: Arc<D>,
         (mailbox, inbox): (Mailbox, Inbox),
         acks: AckSender,
+        io: Io,
+        longest_poll: Duration,
     ) -> Self {
         let home = Arc::new(Home::new(mailbox, <D::Queue as DeviceQueue>::fail));
+        let polling = Polling::new(longest_poll);
         let [bad_chains, broken_rings, missed] = [(); 3].map(|()| RateLimit::new());
-        Self { index, device, inbox, home, acks, bad_chains, broken_rings, missed }
+        Self { index, device, inbox, io, polling, home, acks, bad_chains, broken_rings, missed }
     }
 
     /// Serves the queue until it is told to quit.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(mut self) {
         let mut running = None;
         loop {
             while let Some(command) = self.inbox.next() {
@@ -67,13 +72,13 @@ impl<D: Device> Owner<D> {
                 }
             }
             if !busy {
-                self.wait(running.as_mut());
+                self.idle(running.as_mut());
             }
         }
     }
 
     /// Does what it is told; `false` ends the thread.
-    fn obey(&self, command: Command, running: &mut Option<Running<D::Queue>>) -> bool {
+    fn obey(&mut self, command: Command, running: &mut Option<Running<D::Queue>>) -> bool {
         match (command, running) {
             (Command::Quit, _) => return false,
             (Command::Start { setup, next_avail, inflight }, running) => {
@@ -94,14 +99,18 @@ impl<D: Device> Owner<D> {
             }
             (Command::Stop, Some(run)) => {
                 run.draining = true;
-                run.queue.cancel(&mut run.ledger.completions());
+                run.cancel(&mut self.io);
             }
             (Command::Home { request, written }, Some(run)) => {
-                run.ledger.completions().complete(request, written);
+                run.ledger.complete(request, written);
+            }
+            (Command::Finished(finished), Some(run)) => {
+                run.finish(finished, &mut self.io);
             }
             // The control thread tells only started queues, and no request outlives its run.
             (Command::Update(_) | Command::Stop, None) => self.ack(0),
             (Command::Home { request, .. }, None) => request.discard(),
+            (Command::Finished(finished), None) => finished.request.discard(),
         }
         true
     }
@@ -120,7 +129,7 @@ impl<D: Device> Owner<D> {
     }
 
     /// Plays one round. Returns whether there may be more to do at once.
-    fn round(&self, run: &mut Running<D::Queue>) -> bool {
+    fn round(&mut self, run: &mut Running<D::Queue>) -> bool {
         let mut more = false;
         if run.takes() {
             run.ledger.disable_kicks();
@@ -129,13 +138,21 @@ impl<D: Device> Owner<D> {
         } else if run.finishes_recovered() {
             // In flight since before we were: they end before the queue stops.
             self.take_chains(run, run.ledger.recovered());
-            run.queue.cancel(&mut run.ledger.completions());
+            run.cancel(&mut self.io);
         }
-        run.queue.poll(&mut run.ledger.completions());
+        if (self.io.has_unsubmitted() || self.io.has_news())
+            && let Err(error) = self.io.enter()
+        {
+            log::error!("queue {}: hand operations over: {error}", self.index);
+        }
+        while let Some(finished) = self.io.finished() {
+            run.finish(finished, &mut self.io);
+        }
+        run.poll(&mut self.io);
         run.publish();
         self.look_for_losses(run);
         self.look_for_missed(run);
-        more || (run.takes() && run.ledger.enable_kicks())
+        more || self.io.has_unsubmitted()
     }
 
     /// Ends the queue, and with it the connection, if memory that we touched was not there.
@@ -165,18 +182,18 @@ impl<D: Device> Owner<D> {
     }
 
     /// Takes at most `budget` chains. Returns whether there may be more.
-    fn take_chains(&self, run: &mut Running<D::Queue>, budget: usize) -> bool {
+    fn take_chains(&mut self, run: &mut Running<D::Queue>, budget: usize) -> bool {
         let (mut held, mut pace) = (Held::default(), Pace::new());
         let more = self.take_with(run, budget, &mut held, &mut pace);
         for request in held.shuffled() {
-            run.submit(request);
+            run.submit(request, &mut self.io);
             pace.publish(run);
         }
         more
     }
 
     fn take_with(
-        &self,
+        &mut self,
         run: &mut Running<D::Queue>,
         budget: usize,
         held: &mut Held,
@@ -187,7 +204,7 @@ impl<D: Device> Owner<D> {
                 Ok(None) => return false,
                 Ok(Some(Popped::Request(request))) => {
                     if let Some(request) = held.hold(request) {
-                        run.submit(request);
+                        run.submit(request, &mut self.io);
                     }
                 }
                 Ok(Some(Popped::Bad { head, error })) => {
@@ -227,34 +244,6 @@ impl<D: Device> Owner<D> {
         run.broken = true;
         if let Some(err) = &run.setup.err {
             err.signal();
-        }
-    }
-
-    /// Sleeps until there is a kick or a command.
-    fn wait(&self, running: Option<&mut Running<D::Queue>>) {
-        let taking = running.filter(|run| run.takes() && !run.ledger.is_paused());
-        let (kick, timeout) = match &taking {
-            None => (None, None),
-            Some(run) => match run.setup.kick.as_ref().filter(|_| !run.kick_dead) {
-                Some(kick) => (Some(Arc::clone(kick)), None),
-                None => (None, Some(LOOK_EVERY)),
-            },
-        };
-        let fds = [Some(self.inbox.fd()), kick.as_ref().map(|kick| kick.fd())];
-        match sys::wait_readable(fds, timeout) {
-            Ok([inbox, kicked]) => {
-                if inbox == Wait::Readable {
-                    self.inbox.clear();
-                }
-                match (kicked, taking, &kick) {
-                    // Nothing to read is no harm: the ring is looked at next.
-                    (Wait::Readable, Some(run), Some(kick)) => run.kick_dead = !kick.take(),
-                    (Wait::Dead, Some(run), _) => run.kick_dead = true,
-                    _ => {}
-                }
-            }
-            // Out of memory, at worst; the ring is looked at in any case.
-            Err(error) => log::error!("queue {}: wait for a kick: {error}", self.index),
         }
     }
 }

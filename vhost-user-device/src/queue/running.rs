@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::setup::Setup;
+use super::turn::Turn;
 use crate::device::{DeviceQueue, WhenDisabled};
+use crate::io::{Finished, Io};
 use crate::ring::{Ledger, Request};
 use crate::sys;
 
@@ -62,13 +64,25 @@ impl<Q: DeviceQueue> Running<Q> {
         self.draining && !self.broken && self.setup.enabled && self.ledger.recovered() != 0
     }
 
-    pub(super) fn submit(&mut self, request: Request) {
-        let mut done = self.ledger.completions();
+    #[inline]
+    pub(super) fn submit(&mut self, request: Request, io: &mut Io) {
         if self.setup.enabled || Q::WHEN_DISABLED == WhenDisabled::Leave {
-            self.queue.submit(request, &mut done);
+            self.queue.submit(request, &mut Turn::new(&mut self.ledger, io));
         } else {
-            done.complete(request, 0);
+            self.ledger.complete(request, 0);
         }
+    }
+
+    pub(super) fn finish(&mut self, finished: Finished, io: &mut Io) {
+        self.queue.finished(finished, &mut Turn::new(&mut self.ledger, io));
+    }
+
+    pub(super) fn poll(&mut self, io: &mut Io) {
+        self.queue.poll(&mut Turn::new(&mut self.ledger, io));
+    }
+
+    pub(super) fn cancel(&mut self, io: &mut Io) {
+        self.queue.cancel(&mut Turn::new(&mut self.ledger, io));
     }
 
     /// Shows the driver what is complete, and calls it if it wants that.

@@ -84,6 +84,13 @@ impl Buffers {
         &scratch.0
     }
 
+    /// Fills the list with the pieces that hold the bytes of `range`, in order. What of the range
+    /// is beyond the end is left out.
+    pub(crate) fn fill(&self, range: Range<usize>, pieces: &mut Vec<Piece>) {
+        pieces.clear();
+        pieces.extend(self.parts(range));
+    }
+
     /// Appends `len` bytes of guest memory from the guest address `start` on.
     #[inline]
     pub(super) fn append(

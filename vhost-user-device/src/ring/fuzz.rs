@@ -58,7 +58,7 @@ pub struct Logged(WriteLog);
 /// A virtqueue's ledger.
 pub struct Queue {
     ledger: Ledger,
-    next_command: Box<dyn Fn() -> Option<Command>>,
+    next_command: Box<dyn FnMut() -> Option<Command>>,
 }
 
 /// What was at the next available entry.
@@ -159,7 +159,7 @@ impl Logged {
 impl Queue {
     /// A queue that starts at an available index, without a ring so far.
     pub fn new(next_avail: u16, tracked: Option<&Tracked>) -> Self {
-        let (mailbox, inbox) = Mailbox::new().expect("a mailbox");
+        let (mailbox, mut inbox) = Mailbox::new().expect("a mailbox");
         let home = Arc::new(Home::new(mailbox, |_| 0));
         let inflight = tracked.and_then(|tracked| Inflight::new(&tracked.0, 0));
         let ledger = Ledger::new(home, next_avail, inflight);
@@ -217,7 +217,7 @@ impl Queue {
 
     /// Ends a request.
     pub fn complete(&mut self, request: Request, written: u32) {
-        self.ledger.completions().complete(request, written);
+        self.ledger.complete(request, written);
     }
 
     /// Gives the newest request back; one that is not the newest comes back.
@@ -225,11 +225,11 @@ impl Queue {
     /// # Errors
     /// It is not the newest.
     pub fn hand_back(&mut self, request: Request) -> Result<(), Request> {
-        self.ledger.completions().hand_back(request)
+        self.ledger.hand_back(request)
     }
 
     /// The next request that was sent home.
-    pub fn came_home(&self) -> Option<(Request, u32)> {
+    pub fn came_home(&mut self) -> Option<(Request, u32)> {
         match (self.next_command)()? {
             Command::Home { request, written } => Some((request, written)),
             _ => None,

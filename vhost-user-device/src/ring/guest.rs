@@ -42,6 +42,12 @@ impl Piece {
         Some(Self::at(mapping.as_ptr().wrapping_add(offset), len.min(left)))
     }
 
+    /// Bytes of our own, in the place of guest memory. Whoever keeps the piece keeps them, too, and
+    /// leaves them alone while the kernel has it.
+    pub(crate) fn of_ours(bytes: &mut [u8]) -> Self {
+        Self::at(bytes.as_mut_ptr(), bytes.len())
+    }
+
     fn at(start: *mut u8, len: usize) -> Self {
         Self(libc::iovec { iov_base: start.cast(), iov_len: len })
     }

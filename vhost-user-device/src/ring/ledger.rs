@@ -244,6 +244,15 @@ impl Ledger {
         }
     }
 
+    /// Whether there is something to take. Kicks are as they were.
+    #[inline]
+    pub(crate) fn has_available(&self) -> bool {
+        match &self.state {
+            State::Serving(ring) => ring.has_available(),
+            State::Paused { .. } => false,
+        }
+    }
+
     /// Asks the driver for kicks. Returns whether there is something to take already.
     #[inline]
     #[must_use]
@@ -275,89 +284,59 @@ impl Ledger {
             .or_else(|| log().map(|_| Loss::DirtyLog))
     }
 
-    /// Where requests are completed.
+    /// Takes the answer to a request; one of another queue is sent there.
     #[inline]
-    pub(crate) fn completions(&mut self) -> Completions<'_> {
-        Completions { ledger: self }
-    }
-}
-
-/// Where the owner of a queue completes its requests.
-pub struct Completions<'q> {
-    ledger: &'q mut Ledger,
-}
-
-impl Completions<'_> {
-    /// Ends a request: the first `written` bytes of its device-writable part were written
-    /// (virtio 1.3, section 2.7.8). The driver sees it when the round's used elements are
-    /// published, all at once.
-    #[inline]
-    pub fn complete(&mut self, request: Request, written: u32) {
-        let ledger = &mut *self.ledger;
-        if !Arc::ptr_eq(&request.parts().home, ledger.spares.home()) {
+    pub(crate) fn complete(&mut self, request: Request, written: u32) {
+        if !Arc::ptr_eq(&request.parts().home, self.spares.home()) {
             return request.send_home(written);
         }
         hooks::pass(Point::Submission);
         let parts = request.into_parts();
-        ledger.in_flight -= 1;
-        give_up(&mut ledger.taken, parts.head);
-        if let Some(log) = &ledger.log {
+        self.in_flight -= 1;
+        give_up(&mut self.taken, parts.head);
+        if let Some(log) = &self.log {
             log.buffers(&parts);
         }
         hooks::pass(Point::Completion);
-        match &mut ledger.state {
+        match &mut self.state {
             State::Serving(ring) => {
-                push_used(ring, &mut ledger.inflight, parts.head, written);
-                ledger.spares.keep(parts, Some(ring.shared().memory()));
+                push_used(ring, &mut self.inflight, parts.head, written);
+                self.spares.keep(parts, Some(ring.shared().memory()));
             }
             State::Paused { .. } => {
-                ledger.waiting.push((parts.head, written));
-                ledger.spares.keep(parts, None);
+                self.waiting.push((parts.head, written));
+                self.spares.keep(parts, None);
             }
         }
     }
 
-    /// Gives a request back to the driver as if it had not been taken. Only for the newest one
-    /// that was taken from this queue, and only if nothing of it was done: for a network device
-    /// that claimed more receive buffers than it has frames.
-    ///
-    /// # Errors
-    /// It is not the newest; then it comes back.
-    pub fn hand_back(&mut self, request: Request) -> Result<(), Request> {
-        let ledger = &mut *self.ledger;
+    /// Leaves the newest request that was taken to the driver after all. Another one comes back.
+    pub(crate) fn hand_back(&mut self, request: Request) -> Result<(), Request> {
         let parts = request.parts();
-        let newest = ledger.next_avail().wrapping_sub(1);
-        if parts.index != Some(newest) || !Arc::ptr_eq(&parts.home, ledger.spares.home()) {
+        let newest = self.next_avail().wrapping_sub(1);
+        if parts.index != Some(newest) || !Arc::ptr_eq(&parts.home, self.spares.home()) {
             return Err(request);
         }
         let parts = request.into_parts();
-        ledger.in_flight -= 1;
-        give_up(&mut ledger.taken, parts.head);
-        if let Some(inflight) = &mut ledger.inflight {
+        self.in_flight -= 1;
+        give_up(&mut self.taken, parts.head);
+        if let Some(inflight) = &mut self.inflight {
             inflight.unmark(parts.head);
         }
-        match &mut ledger.state {
+        match &mut self.state {
             State::Serving(ring) => {
                 ring.unpop();
-                ledger.spares.keep(parts, Some(ring.shared().memory()));
+                self.spares.keep(parts, Some(ring.shared().memory()));
             }
             State::Paused { next_avail, position } => {
                 *next_avail = newest;
                 if let Some(position) = position {
                     position.next_avail = newest;
                 }
-                ledger.spares.keep(parts, None);
+                self.spares.keep(parts, None);
             }
         }
         Ok(())
-    }
-}
-
-impl std::fmt::Debug for Completions<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Completions")
-            .field("in_flight", &self.ledger.in_flight)
-            .finish_non_exhaustive()
     }
 }
 

@@ -32,7 +32,6 @@ pub(crate) use written::WriteLog;
 
 pub use buffers::{Buffers, OutOfRange, Scratch};
 pub use guest::GuestSlice;
-pub use ledger::Completions;
 pub use request::Request;
 
 #[cfg(test)]

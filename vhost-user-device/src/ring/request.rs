@@ -13,9 +13,9 @@ use crate::queue::Home;
 /// A driver's request, from the moment it was taken from the available ring until it is in the
 /// used ring.
 ///
-/// It ends by [`Completions::complete`](crate::Completions::complete) on the thread that owns the
+/// It ends by [`Turn::complete`](crate::Turn::complete) on the thread that owns the
 /// queue, by [`Request::send_home`] from any other, or, if nothing of it was done, by
-/// [`Completions::hand_back`](crate::Completions::hand_back). A request that is dropped instead is
+/// [`Turn::hand_back`](crate::Turn::hand_back). A request that is dropped instead is
 /// a bug of the device: a debug build aborts, a release build answers with the device's error
 /// status.
 ///

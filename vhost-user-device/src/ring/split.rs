@@ -153,6 +153,12 @@ impl<S: SharedRing> SplitRing<S> {
         }
     }
 
+    /// Whether there is an available entry to take.
+    #[inline]
+    pub(crate) fn has_available(&self) -> bool {
+        self.shared.avail_idx() != self.position.next_avail
+    }
+
     /// Asks the driver for a kick at the next available entry. Returns whether there is one
     /// already, for which no kick may come: then the ring must be looked at again.
     #[inline]
@@ -165,7 +171,7 @@ impl<S: SharedRing> SplitRing<S> {
         }
         // As in `publish`: we write our wish, then read avail.idx; the driver does the reverse.
         self.shared.fence();
-        self.shared.avail_idx() != self.position.next_avail
+        self.has_available()
     }
 }
 

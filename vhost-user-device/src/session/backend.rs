@@ -6,13 +6,16 @@ use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use super::Session;
 use crate::device::Device;
 use crate::hooks;
+use crate::io::{Io, Portion, Supply, SupplyError};
 use crate::limit::RateLimit;
-use crate::queue::{Acks, Command, Mailbox, Owner};
+use crate::queue::{AckSender, Acks, Command, Mailbox, Owner};
 use crate::sys;
 
 /// The stack of a queue's thread in bytes; only what is touched of it costs memory.
@@ -27,6 +30,24 @@ pub struct Backend<D: Device> {
     acks: Acks,
     warnings: RateLimit,
     drops: RateLimit,
+    /// Dropped last: queues hand operations over to it.
+    supply: Supply,
+}
+
+/// How the threads of a [`Backend`] behave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// How long a thread without work looks for more before it sleeps, at most. It does so only
+    /// while that spares it sleeps. Zero: never.
+    pub longest_poll: Duration,
+    /// The thread of queue `i` runs on the CPU `cpus[i % cpus.len()]`; on any if there are none.
+    pub cpus: Vec<usize>,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self { longest_poll: Duration::from_micros(32), cpus: Vec::new() }
+    }
 }
 
 /// The threads could not be started.
@@ -40,6 +61,19 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// A thread cannot run where it is to.
+    #[error("have the thread of queue {queue} run on CPU {cpu}")]
+    Cpu {
+        /// Whose thread.
+        queue: u16,
+        /// Which CPU.
+        cpu: usize,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is nothing that could have a device's operations done.
+    #[error(transparent)]
+    Supply(#[from] SupplyError),
     /// A descriptor could not be made.
     #[error("make an eventfd")]
     Eventfd(#[source] io::Error),
@@ -51,24 +85,53 @@ impl<D: Device> Backend<D> {
     /// started.
     ///
     /// # Errors
-    /// The system has no thread or no descriptor more.
-    pub fn start(device: Arc<D>) -> Result<Self, StartError> {
+    /// The system has no thread or no descriptor more, or not the engine that the device needs.
+    pub fn start(device: Arc<D>, threads: &Threads) -> Result<Self, StartError> {
         hooks::arm();
         let (acks, sender) = Acks::new().map_err(StartError::Eventfd)?;
+        let supply = Supply::new(D::NAME, device.engine(), &threads.cpus)?;
         let (warnings, drops) = (RateLimit::new(), RateLimit::new());
-        let mut backend = Self { device, queues: Vec::new(), acks, warnings, drops };
-        for index in 0..backend.device.num_queues() {
-            let (mailbox, inbox) = Mailbox::new().map_err(StartError::Eventfd)?;
-            let device = Arc::clone(&backend.device);
-            let owner = Owner::new(index, device, (mailbox.clone(), inbox), sender.clone());
-            let name = format!("{}-q{index}", D::NAME);
-            let thread = Builder::new().name(name.clone()).stack_size(STACK);
-            let thread = thread
-                .spawn(move || owner.run())
-                .map_err(|source| StartError::Thread { name, source })?;
-            backend.queues.push((mailbox, thread));
+        let mut backend = Self { device, queues: Vec::new(), acks, warnings, drops, supply };
+        let (ready, all_ready) = channel();
+        for queue in 0..backend.device.num_queues() {
+            let ready = ready.clone();
+            backend.start_queue(queue, threads, sender.clone(), move |result| {
+                // Who started us waits for it.
+                let _ = ready.send(result);
+            })?;
         }
+        drop(ready);
+        all_ready.iter().collect::<Result<(), _>>()?;
         Ok(backend)
+    }
+
+    /// Starts the thread of a queue. It says whether it has all that it needs.
+    fn start_queue(
+        &mut self,
+        queue: u16,
+        threads: &Threads,
+        acks: AckSender,
+        ready: impl FnOnce(Result<(), StartError>) + Send + 'static,
+    ) -> Result<(), StartError> {
+        let (mailbox, inbox) = Mailbox::new().map_err(StartError::Eventfd)?;
+        let mailboxes = (mailbox.clone(), inbox);
+        let (device, portion) = (Arc::clone(&self.device), self.supply.portion(&mailbox));
+        let cpu = threads.cpus.get(usize::from(queue) % threads.cpus.len().max(1)).copied();
+        let longest_poll = threads.longest_poll;
+        let name = format!("{}-q{queue}", D::NAME);
+        let thread =
+            Builder::new().name(name.clone()).stack_size(STACK).spawn(move || {
+                match settle(queue, cpu, portion) {
+                    Ok(io) => {
+                        ready(Ok(()));
+                        Owner::new(queue, device, mailboxes, acks, io, longest_poll).run();
+                    }
+                    Err(error) => ready(Err(error)),
+                }
+            });
+        let thread = thread.map_err(|source| StartError::Thread { name, source })?;
+        self.queues.push((mailbox, thread));
+        Ok(())
     }
 
     /// Begins to serve a connection.
@@ -108,6 +171,15 @@ impl<D: Device> Backend<D> {
             log::warn!("front end: {text} ({suppressed} more before)");
         }
     }
+}
+
+/// Makes what a queue's thread has for itself, on that thread.
+fn settle(queue: u16, cpu: Option<usize>, portion: Portion) -> Result<Io, StartError> {
+    if let Some(cpu) = cpu {
+        // Before anything is made, so that it is made near that CPU.
+        sys::run_on(&[cpu]).map_err(|source| StartError::Cpu { queue, cpu, source })?;
+    }
+    Ok(portion.make()?)
 }
 
 impl<D: Device> Drop for Backend<D> {

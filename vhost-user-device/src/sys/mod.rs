@@ -2,17 +2,21 @@
 
 //! System calls that the standard library has no name for, each behind a safe function.
 
+mod file;
 mod lost;
 mod notify;
 mod poll;
 mod socket;
+mod uring;
 
+pub(crate) use file::{allocate, discard, read_at, write_at};
 pub(crate) use lost::{Watch, losses};
 pub(crate) use notify::{Eventfd, Notifier};
 use poll::has_room;
 
 pub(crate) use poll::{Wait, wait_readable};
 pub(crate) use socket::{MAX_FDS, hang_up, receive, send, send_with_fds};
+pub(crate) use uring::Uring;
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -39,6 +43,22 @@ pub(crate) fn page_size_of(file: &std::fs::File) -> io::Result<u64> {
     u64::try_from(page).ok().filter(|page| page.is_power_of_two()).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, format!("its pages have {page} bytes"))
     })
+}
+
+/// Has the calling thread run on these CPUs alone; on any if there are none.
+pub(crate) fn run_on(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: the set is plain data, for which zeroes are valid.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    let room = 8 * size_of_val(&set);
+    for cpu in cpus.iter().copied().filter(|cpu| *cpu < room) {
+        // SAFETY: the number is within the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    // SAFETY: `set` is readable, of the size that is said.
+    checked(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) }).map(drop)
 }
 
 /// A file in memory whose size, `len` bytes, nobody can change.

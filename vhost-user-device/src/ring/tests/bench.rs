@@ -17,7 +17,7 @@ pub(super) const FAILED: u32 = 1;
 pub(super) struct Bench {
     pub(super) ledger: Ledger,
     pub(super) rules: ChainRules,
-    next_command: Box<dyn Fn() -> Option<Command> + Send>,
+    next_command: Box<dyn FnMut() -> Option<Command> + Send>,
 }
 
 impl Bench {
@@ -36,7 +36,7 @@ impl Bench {
 
     /// [`Self::paused_at`], with a queue's part of an in-flight region.
     pub(super) fn tracked_at(next_avail: u16, inflight: Option<Inflight>) -> Self {
-        let (mailbox, inbox) = Mailbox::new().expect("a mailbox");
+        let (mailbox, mut inbox) = Mailbox::new().expect("a mailbox");
         let home = Arc::new(Home::new(mailbox, |_| FAILED));
         let rules = ChainRules { indirect: true, longest: 1024 };
         let next_command = Box::new(move || inbox.next());
@@ -63,11 +63,11 @@ impl Bench {
     }
 
     pub(super) fn complete(&mut self, request: Request, written: u32) {
-        self.ledger.completions().complete(request, written);
+        self.ledger.complete(request, written);
     }
 
     pub(super) fn hand_back(&mut self, request: Request) -> Result<(), Request> {
-        self.ledger.completions().hand_back(request)
+        self.ledger.hand_back(request)
     }
 
     /// Publishes what is complete; returns whether the driver wants a call.
@@ -76,7 +76,7 @@ impl Bench {
     }
 
     /// The request that has come home, with its written length.
-    pub(super) fn came_home(&self) -> Option<(Request, u32)> {
+    pub(super) fn came_home(&mut self) -> Option<(Request, u32)> {
         match (self.next_command)()? {
             Command::Home { request, written } => Some((request, written)),
             other => panic!("{other:?}"),

@@ -176,7 +176,7 @@ fn request_that_is_handed_back_is_not_marked() {
     show(&mut driver, &[3]);
     let mut bench = kept.back_end(&memory);
     let request = bench.request();
-    bench.ledger.completions().hand_back(request).expect("the newest");
+    bench.ledger.hand_back(request).expect("the newest");
     assert_eq!(kept.marked(), [0_u16; 0]);
     assert_eq!(heads_of(&mut bench), [3]);
 }
@@ -207,7 +207,7 @@ fn recovered_request_cannot_be_handed_back() {
     kept.mark(2, 0);
     let mut bench = kept.back_end(&memory);
     let request = bench.request();
-    let request = bench.ledger.completions().hand_back(request).expect_err("not from the ring");
+    let request = bench.ledger.hand_back(request).expect_err("not from the ring");
     bench.complete(request, 0);
 }
 

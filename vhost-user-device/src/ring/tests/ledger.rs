@@ -105,9 +105,9 @@ fn start_is_at_the_index_that_was_said_and_the_used_index_that_is_there() {
 fn handed_back_request_is_taken_again() {
     with_heads(&[3, 1], |bench, driver| {
         let [first, newest] = [(); 2].map(|()| bench.request());
-        bench.ledger.completions().hand_back(newest).expect("the newest");
+        bench.ledger.hand_back(newest).expect("the newest");
         assert_eq!((bench.ledger.in_flight(), bench.ledger.next_avail()), (1, 1));
-        bench.ledger.completions().hand_back(first).expect("now the newest");
+        bench.ledger.hand_back(first).expect("now the newest");
         assert_eq!((bench.ledger.in_flight(), bench.ledger.next_avail()), (0, 0));
         assert!(!bench.publish(), "nothing was used");
         let [first, second] = [(); 2].map(|()| bench.request());
@@ -122,10 +122,10 @@ fn handed_back_request_is_taken_again() {
 fn only_the_newest_request_can_be_handed_back() {
     with_heads(&[3, 1], |bench, _| {
         let [older, newest] = [(); 2].map(|()| bench.request());
-        let older = bench.ledger.completions().hand_back(older).expect_err("not the newest");
+        let older = bench.ledger.hand_back(older).expect_err("not the newest");
         assert_eq!((bench.ledger.in_flight(), bench.ledger.next_avail()), (2, 2));
         bench.complete(newest, 0);
-        let older = bench.ledger.completions().hand_back(older).expect_err("not the newest still");
+        let older = bench.ledger.hand_back(older).expect_err("not the newest still");
         bench.complete(older, 0);
     });
 }
@@ -135,7 +135,7 @@ fn request_of_another_queue_cannot_be_handed_back() {
     with_heads(&[0], |other, _| {
         with_heads(&[0], |bench, _| {
             let [own, foreign] = [bench.request(), other.request()];
-            let foreign = bench.ledger.completions().hand_back(foreign).expect_err("not its own");
+            let foreign = bench.ledger.hand_back(foreign).expect_err("not its own");
             assert_eq!(bench.ledger.next_avail(), 1);
             bench.complete(own, 0);
             other.complete(foreign, 0);
@@ -151,7 +151,7 @@ fn handed_back_while_paused_is_taken_when_the_ring_is_back() {
     let mut bench = Bench::new(&memory, LAYOUT);
     let request = bench.request();
     bench.install(None, true);
-    bench.ledger.completions().hand_back(request).expect("the newest");
+    bench.ledger.hand_back(request).expect("the newest");
     assert_eq!((bench.ledger.in_flight(), bench.ledger.next_avail()), (0, 0));
     bench.install(LAYOUT.device(&memory), true);
     let request = bench.request();

@@ -11,13 +11,13 @@ use super::echo::{Echo, Event, Way};
 use super::frontend::{Guest, Link, base};
 use super::{NEED_REPLY, VERSION, longs, request::*, words};
 use crate::VirtioFeatures;
-use crate::session::{Backend, Ended, Interest, Phase};
+use crate::session::{Backend, Ended, Interest, Phase, Threads};
 
 const SUCCESS: u64 = 0;
 const REFUSED: u64 = 1;
 
 fn backend() -> Backend<Echo> {
-    Backend::start(Echo::new(Way::AtOnce).0).expect("threads")
+    Backend::start(Echo::new(Way::AtOnce).0, &Threads::default()).expect("threads")
 }
 
 fn fault(text: &str) -> Option<Ended> {
@@ -238,7 +238,7 @@ fn front_end_that_reads_no_replies_is_waited_for_until_it_does() {
 #[test]
 fn next_connection_negotiates_anew_and_goes_on_where_its_front_end_says() {
     let (device, events) = Echo::new(Way::AtOnce);
-    let mut backend: Backend<Echo> = Backend::start(device).expect("threads");
+    let mut backend: Backend<Echo> = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     for index in 0..3 {
         let mut link = Link::negotiated(&mut backend, &guest);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::echo::{Echo, Event, Way, echo};
 use super::frontend::{Guest, Link, base};
 use super::{NEED_REPLY, VERSION, request::*, words};
-use crate::session::{Backend, Ended, Interest, Phase};
+use crate::session::{Backend, Ended, Interest, Phase, Threads};
 use crate::sys::{Wait, wait_readable};
 use crate::{Request, VirtioFeatures};
 
@@ -24,7 +24,7 @@ fn started(queue: u16) -> Event {
 fn handing() -> (Backend<Echo>, Receiver<Request>, Receiver<Event>) {
     let (sender, requests) = channel();
     let (device, events) = Echo::new(Way::Hand(sender));
-    (Backend::start(device).expect("threads"), requests, events)
+    (Backend::start(device, &Threads::default()).expect("threads"), requests, events)
 }
 
 fn expect(events: &Receiver<Event>, expected: &[Event]) {
@@ -48,7 +48,7 @@ fn begin_to_stop(link: &mut Link<'_, Echo>, events: &Receiver<Event>) {
 #[test]
 fn stop_completes_what_the_device_has_parked() {
     let (device, events) = Echo::<false>::new(Way::Park);
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let signals = link.start(0, 0);
@@ -102,7 +102,7 @@ fn stop_takes_no_more_requests() {
 #[test]
 fn stop_is_answered_when_the_queue_holds_nothing_any_more() {
     let (device, events) = Echo::<false>::new(Way::AtOnce);
-    let mut backend = Backend::start(device.clone()).expect("threads");
+    let mut backend = Backend::start(device.clone(), &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     link.start(0, 0);
@@ -218,7 +218,7 @@ fn session_that_is_dropped_waits_for_the_requests_in_flight() {
 #[test]
 fn back_end_that_is_dropped_ends_its_threads() {
     let (device, _events) = Echo::<false>::new(Way::AtOnce);
-    let backend = Backend::start(device.clone()).expect("threads");
+    let backend = Backend::start(device.clone(), &Threads::default()).expect("threads");
     drop(backend);
     assert_eq!(std::sync::Arc::strong_count(&device), 1);
 }

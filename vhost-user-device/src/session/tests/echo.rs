@@ -6,8 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    Completions, ConfigRefused, ConfigWriter, Device, DeviceQueue, Request, VirtioFeatures,
-    WhenDisabled,
+    ConfigRefused, ConfigWriter, Device, DeviceQueue, Request, Turn, VirtioFeatures, WhenDisabled,
 };
 
 /// Features that [`Echo`] offers: two bits that mean nothing here.
@@ -146,12 +145,12 @@ impl<const DISCARD: bool> DeviceQueue for EchoQueue<DISCARD> {
     const WHEN_DISABLED: WhenDisabled =
         if DISCARD { WhenDisabled::Discard } else { WhenDisabled::Leave };
 
-    fn submit(&mut self, request: Request, done: &mut Completions<'_>) {
+    fn submit(&mut self, request: Request, turn: &mut Turn<'_>) {
         self.tell(Event::Submitted);
         match &self.way {
             Way::AtOnce => {
                 let written = echo(&request);
-                done.complete(request, written);
+                turn.complete(request, written);
             }
             Way::Park => self.parked.push(request),
             Way::Hand(to) => to.send(request).expect("somebody takes it"),
@@ -159,15 +158,15 @@ impl<const DISCARD: bool> DeviceQueue for EchoQueue<DISCARD> {
         }
     }
 
-    fn poll(&mut self, _done: &mut Completions<'_>) {
+    fn poll(&mut self, _turn: &mut Turn<'_>) {
         if let Some(round) = self.hooks.lock().expect("not poisoned").round.take() {
             let _ = round.send(());
         }
     }
 
-    fn cancel(&mut self, done: &mut Completions<'_>) {
+    fn cancel(&mut self, turn: &mut Turn<'_>) {
         for request in self.parked.drain(..) {
-            done.complete(request, 0);
+            turn.complete(request, 0);
         }
         self.tell(Event::Cancelled);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::echo::{Echo, Way, echo};
 use super::frontend::{Guest, Link, Signals, count};
 use super::{NEED_REPLY, VERSION, longs, request::*, words};
-use crate::session::{Backend, Ended, Phase};
+use crate::session::{Backend, Ended, Phase, Threads};
 use crate::sys;
 use crate::{Device, Request};
 
@@ -28,7 +28,8 @@ const USED: u64 = 2;
 /// Runs a test on a connection with queue 0 running, whose requests are given to it.
 fn with_queue(test: impl FnOnce(Link<'_, Echo>, &Guest, &Signals, &Receiver<Request>)) {
     let (sender, requests) = channel();
-    let mut backend = Backend::start(Echo::new(Way::Hand(sender)).0).expect("threads");
+    let mut backend =
+        Backend::start(Echo::new(Way::Hand(sender)).0, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let signals = link.start(0, 0);

@@ -11,7 +11,7 @@ use super::echo::{Echo, Event, Way, echo};
 use super::frontend::{Guest, Link, Signals, base, count};
 use super::{longs, request::*, words};
 use crate::Device;
-use crate::session::{Backend, Phase};
+use crate::session::{Backend, Phase, Threads};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -29,7 +29,7 @@ fn wait_for_used<D: Device>(
 }
 
 fn backend() -> Backend<Echo> {
-    Backend::start(Echo::new(Way::AtOnce).0).expect("threads")
+    Backend::start(Echo::new(Way::AtOnce).0, &Threads::default()).expect("threads")
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn call_is_signalled_once_at_start() {
 #[test]
 fn call_descriptor_that_comes_after_requests_were_used_is_signalled() {
     let (device, events) = Echo::<false>::new(Way::AtOnce);
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     guest.offer(0, 0, b"ping");
@@ -136,7 +136,7 @@ fn ring_without_kick_descriptor_is_looked_at() {
 fn request_is_completed_by_another_thread() {
     let (sender, requests) = channel();
     let (device, _events) = Echo::<false>::new(Way::Hand(sender));
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let pool = thread::spawn(move || {
         for request in requests {
             let written = echo(&request);
@@ -160,7 +160,7 @@ fn request_is_completed_by_another_thread() {
 #[test]
 fn disabled_queue_leaves_requests_where_they_are() {
     let (device, _events) = Echo::<false>::new(Way::AtOnce);
-    let mut backend = Backend::start(device.clone()).expect("threads");
+    let mut backend = Backend::start(device.clone(), &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let signals = link.start(0, 0);
@@ -192,7 +192,7 @@ fn disabled_queue_serves_what_it_left_when_it_is_enabled_again() {
 #[test]
 fn disabled_queue_that_discards_completes_requests_without_an_effect() {
     let (device, events) = Echo::<true>::new(Way::AtOnce);
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let signals = link.start(0, 0);
@@ -209,7 +209,7 @@ fn disabled_queue_that_discards_completes_requests_without_an_effect() {
 fn request_completed_while_the_ring_is_paused_is_used_when_it_goes_on() {
     let (sender, requests) = channel();
     let (device, _events) = Echo::<false>::new(Way::Hand(sender));
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let signals = link.start(0, 0);
@@ -257,7 +257,7 @@ fn memory_change_forgets_no_index() {
 fn request_that_came_home_before_the_used_ring_moved_is_used_in_the_old_one() {
     let (sender, requests) = sync_channel(0);
     let (device, events) = Echo::<false>::new(Way::Meet(sender));
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let signals = link.start(0, 0);
@@ -313,7 +313,7 @@ fn broken_ring_is_served_again_once_it_is_restarted() {
 #[test]
 fn features_of_the_driver_reach_the_queue_at_its_start() {
     let (device, events) = Echo::<false>::new(Way::AtOnce);
-    let mut backend = Backend::start(device).expect("threads");
+    let mut backend = Backend::start(device, &Threads::default()).expect("threads");
     let guest = Guest::new();
     let mut link = Link::negotiated(&mut backend, &guest);
     let features = 1 << 30 | 1 << 32 | super::echo::FEATURES;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! What the owner of a queue does when there is nothing to do: it looks for work for as long as
+//! that pays, and then sleeps, once no kick can be missed.
+
+use std::hint;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::owner::Owner;
+use super::running::Running;
+use crate::device::Device;
+use crate::sys::Wait;
+
+/// How often a ring is looked at whose driver cannot kick.
+const LOOK_EVERY: Duration = Duration::from_micros(100);
+
+impl<D: Device> Owner<D> {
+    /// Returns when there may be something to do.
+    pub(super) fn idle(&mut self, mut running: Option<&mut Running<D::Queue>>) {
+        let began = Instant::now();
+        let window = self.polling.window();
+        if !window.is_zero() {
+            while began.elapsed() < window {
+                if self.has_work(running.as_deref()) {
+                    return;
+                }
+                hint::spin_loop();
+            }
+        }
+        if let Some(run) = &mut running
+            && run.takes()
+            && run.ledger.enable_kicks()
+        {
+            return;
+        }
+        if self.inbox.fall_asleep() {
+            return;
+        }
+        let is_woken = self.sleep(running);
+        self.inbox.wake_up();
+        if is_woken {
+            self.polling.slept(began.elapsed());
+        }
+    }
+
+    fn has_work(&mut self, running: Option<&Running<D::Queue>>) -> bool {
+        running.is_some_and(|run| run.takes() && run.ledger.has_available())
+            || self.io.has_news()
+            || self.inbox.has_some()
+    }
+
+    /// Sleeps until there is a kick, a command or a finished operation. Returns whether it was not
+    /// just the time to look at a ring.
+    fn sleep(&mut self, running: Option<&mut Running<D::Queue>>) -> bool {
+        let taking = running.filter(|run| run.takes() && !run.ledger.is_paused());
+        let (kick, timeout) = match &taking {
+            None => (None, None),
+            Some(run) => match run.setup.kick.as_ref().filter(|_| !run.kick_dead) {
+                Some(kick) => (Some(Arc::clone(kick)), None),
+                None => (None, Some(LOOK_EVERY)),
+            },
+        };
+        match self.io.wait(&self.inbox, kick.as_ref(), timeout) {
+            Ok([inbox, kicked]) => {
+                if inbox == Wait::Readable {
+                    self.inbox.clear();
+                }
+                match (kicked, taking, &kick) {
+                    // Nothing to read is no harm: the ring is looked at next.
+                    (Wait::Readable, Some(run), Some(kick)) => run.kick_dead = !kick.take(),
+                    (Wait::Dead, Some(run), _) => run.kick_dead = true,
+                    _ => {}
+                }
+            }
+            // Out of memory, at worst; the ring is looked at in any case.
+            Err(error) => log::error!("queue {}: wait for a kick: {error}", self.index),
+        }
+        timeout.is_none()
+    }
+}
