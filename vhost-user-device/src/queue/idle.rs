@@ -18,15 +18,18 @@ const LOOK_EVERY: Duration = Duration::from_micros(100);
 impl<D: Device> Owner<D> {
     /// Returns when there may be something to do.
     pub(super) fn idle(&mut self, mut running: Option<&mut Running<D::Queue>>) {
-        let began = Instant::now();
-        let window = self.polling.window();
-        if !window.is_zero() {
-            while began.elapsed() < window {
-                if self.has_work(running.as_deref()) {
-                    return;
-                }
-                hint::spin_loop();
-            }
+        // While requests are in flight it is the host that is waited for, else the driver: one may
+        // be quick and the other slow.
+        let in_flight = running.as_ref().is_some_and(|run| run.ledger.in_flight() != 0);
+        let mut polling = self.polling[usize::from(in_flight)];
+        let found = polling.window().is_some_and(|window| {
+            let found = self.look(window, running.as_deref());
+            polling.looked(found);
+            found
+        });
+        self.polling[usize::from(in_flight)] = polling;
+        if found {
+            return;
         }
         if let Some(run) = &mut running
             && run.takes()
@@ -37,10 +40,21 @@ impl<D: Device> Owner<D> {
         if self.inbox.fall_asleep() {
             return;
         }
-        let is_woken = self.sleep(running);
+        self.sleep(running);
         self.inbox.wake_up();
-        if is_woken {
-            self.polling.slept(began.elapsed());
+    }
+
+    /// Looks for work for at most so long, and returns whether there is some.
+    fn look(&mut self, window: Duration, running: Option<&Running<D::Queue>>) -> bool {
+        let began = Instant::now();
+        loop {
+            if self.has_work(running) {
+                return true;
+            }
+            if began.elapsed() >= window {
+                return false;
+            }
+            hint::spin_loop();
         }
     }
 
@@ -50,9 +64,8 @@ impl<D: Device> Owner<D> {
             || self.inbox.has_some()
     }
 
-    /// Sleeps until there is a kick, a command or a finished operation. Returns whether it was not
-    /// just the time to look at a ring.
-    fn sleep(&mut self, running: Option<&mut Running<D::Queue>>) -> bool {
+    /// Sleeps until there is a kick, a command or a finished operation.
+    fn sleep(&mut self, running: Option<&mut Running<D::Queue>>) {
         let taking = running.filter(|run| run.takes() && !run.ledger.is_paused());
         let (kick, timeout) = match &taking {
             None => (None, None),
@@ -76,6 +89,5 @@ impl<D: Device> Owner<D> {
             // Out of memory, at worst; the ring is looked at in any case.
             Err(error) => log::error!("queue {}: wait for a kick: {error}", self.index),
         }
-        timeout.is_none()
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct Owner<D: Device> {
     device: Arc<D>,
     pub(super) inbox: Inbox,
     pub(super) io: Io,
-    pub(super) polling: Polling,
+    /// Without requests in flight, and with.
+    pub(super) polling: [Polling; 2],
     home: Arc<Home>,
     acks: AckSender,
     bad_chains: RateLimit,
@@ -47,7 +48,7 @@ impl<D: Device> Owner<D> {
         longest_poll: Duration,
     ) -> Self {
         let home = Arc::new(Home::new(mailbox, <D::Queue as DeviceQueue>::fail));
-        let polling = Polling::new(longest_poll);
+        let polling = [Polling::new(longest_poll); 2];
         let [bad_chains, broken_rings, missed] = [(); 3].map(|()| RateLimit::new());
         Self { index, device, inbox, io, polling, home, acks, bad_chains, broken_rings, missed }
     }

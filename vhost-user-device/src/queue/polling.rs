@@ -1,42 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! How long a thread that has run out of work looks for more before it sleeps.
+//! Whether a thread that has run out of work looks for more before it sleeps.
 //!
-//! To be woken costs many times what a request does. So a thread looks for work a while longer, if
-//! sleeps have been so short lately that this would have spared them; after a long sleep it looks
-//! no more, until there is a reason to.
+//! To be woken costs many times what a request does, so a thread looks for work a while longer: for
+//! as long as it has found some that way. Each time in vain has it sleep at once more often, until
+//! it finds work again; so a queue that is seldom used costs next to nothing.
 
 use std::time::Duration;
 
-/// The first step from nothing.
-const FIRST: Duration = Duration::from_micros(4);
+/// After how many times in vain in a row no more sleeps are added.
+const MOST_IN_VAIN: u32 = 6;
 
-/// How long it pays to look for work.
+/// When it pays to look for work.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Polling {
-    longest: Duration,
     window: Duration,
+    in_vain: u32,
+    /// How many times to sleep at once before the next attempt.
+    sleeps: u32,
 }
 
 impl Polling {
-    /// `longest` is never exceeded; zero: never looks.
-    pub(super) fn new(longest: Duration) -> Self {
-        Self { longest, window: Duration::ZERO }
+    /// Looks for work at most so long; zero: never.
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window, in_vain: 0, sleeps: 0 }
     }
 
-    /// How long to look now.
+    /// How long to look this time, if at all.
     #[inline]
-    pub(super) fn window(&self) -> Duration {
-        self.window
+    pub(super) fn window(&mut self) -> Option<Duration> {
+        if self.sleeps != 0 {
+            self.sleeps -= 1;
+            return None;
+        }
+        Some(self.window).filter(|window| !window.is_zero())
     }
 
-    /// The thread has slept, and the next work came `idle` after the last.
-    pub(super) fn slept(&mut self, idle: Duration) {
-        self.window = if idle > self.longest {
-            Duration::ZERO
-        } else {
-            (self.window * 2).max(FIRST).min(self.longest)
-        };
+    /// There was work, or there was none.
+    #[inline]
+    pub(super) fn looked(&mut self, found: bool) {
+        self.in_vain = if found { 0 } else { (self.in_vain + 1).min(MOST_IN_VAIN) };
+        self.sleeps = (1 << self.in_vain) - 1;
     }
 }
 
@@ -44,35 +48,47 @@ impl Polling {
 mod tests {
     use super::*;
 
-    const LONGEST: Duration = Duration::from_micros(32);
+    const WINDOW: Duration = Duration::from_micros(32);
 
-    #[test]
-    fn window_is_closed_at_the_start() {
-        assert_eq!(Polling::new(LONGEST).window(), Duration::ZERO);
+    /// How many times the thread sleeps at once before it looks again.
+    fn sleeps(polling: &mut Polling) -> usize {
+        (0..).find(|_| polling.window().is_some()).unwrap()
     }
 
     #[test]
-    fn short_sleeps_widen_the_window_to_its_bound() {
-        let mut polling = Polling::new(LONGEST);
-        let windows = [(); 5].map(|()| {
-            polling.slept(LONGEST);
-            polling.window().as_micros()
+    fn work_is_looked_for_as_long_as_it_is_found() {
+        let mut polling = Polling::new(WINDOW);
+        for _ in 0..3 {
+            assert_eq!(polling.window(), Some(WINDOW));
+            polling.looked(true);
+        }
+    }
+
+    #[test]
+    fn each_time_in_vain_adds_sleeps_up_to_a_bound() {
+        let mut polling = Polling::new(WINDOW);
+        let sleeps = [(); 8].map(|()| {
+            polling.looked(false);
+            sleeps(&mut polling)
         });
-        assert_eq!(windows, [4, 8, 16, 32, 32]);
+        assert_eq!(sleeps, [1, 3, 7, 15, 31, 63, 63, 63]);
     }
 
     #[test]
-    fn long_sleep_closes_the_window() {
-        let mut polling = Polling::new(LONGEST);
-        polling.slept(LONGEST);
-        polling.slept(LONGEST + Duration::from_nanos(1));
-        assert_eq!(polling.window(), Duration::ZERO);
+    fn work_that_is_found_clears_the_account() {
+        let mut polling = Polling::new(WINDOW);
+        for _ in 0..5 {
+            polling.looked(false);
+        }
+        sleeps(&mut polling);
+        polling.looked(true);
+        polling.looked(false);
+        assert_eq!(sleeps(&mut polling), 1);
     }
 
     #[test]
-    fn window_stays_closed_without_polling() {
+    fn nothing_is_looked_for_without_a_window() {
         let mut polling = Polling::new(Duration::ZERO);
-        polling.slept(Duration::ZERO);
-        assert_eq!(polling.window(), Duration::ZERO);
+        assert_eq!((polling.window(), polling.window()), (None, None));
     }
 }

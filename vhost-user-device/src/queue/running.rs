@@ -13,7 +13,7 @@ use crate::ring::{Ledger, Request};
 use crate::sys;
 
 /// Completed requests wait at most this long for the rest of their batch.
-const PUBLISH_AFTER: Duration = Duration::from_micros(50);
+const PUBLISH_AFTER: Duration = Duration::from_micros(4);
 
 /// After this the mailbox is looked at, whatever else is available.
 const LONGEST_ROUND: Duration = Duration::from_millis(1);
