@@ -17,7 +17,7 @@ mod guest;
 mod inflight;
 mod ledger;
 mod request;
-mod shared;
+pub(crate) mod shared;
 mod split;
 mod written;
 
@@ -35,4 +35,4 @@ pub use guest::GuestSlice;
 pub use request::Request;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,18 +11,18 @@ use crate::ring::chain::ChainRules;
 use crate::ring::{GuestRing, Inflight, Ledger, Popped, Request, RingBroken};
 
 /// What the device writes into a request that it dropped, as the tests' device has it.
-pub(super) const FAILED: u32 = 1;
+pub(crate) const FAILED: u32 = 1;
 
 /// A ledger, the memory that its ring is in, and the mailbox that its requests come home to.
-pub(super) struct Bench {
-    pub(super) ledger: Ledger,
-    pub(super) rules: ChainRules,
+pub(crate) struct Bench {
+    pub(crate) ledger: Ledger,
+    pub(crate) rules: ChainRules,
     next_command: Box<dyn FnMut() -> Option<Command> + Send>,
 }
 
 impl Bench {
     /// The ledger of the ring at `layout`, with EVENT_IDX, serving.
-    pub(super) fn new(memory: &Arc<MemoryMap>, layout: Layout) -> Self {
+    pub(crate) fn new(memory: &Arc<MemoryMap>, layout: Layout) -> Self {
         let mut bench = Self::paused_at(0);
         bench.install(layout.device(memory), true);
         assert!(!bench.ledger.is_paused());
@@ -30,12 +30,12 @@ impl Bench {
     }
 
     /// A ledger without a ring so far, which starts at an available index.
-    pub(super) fn paused_at(next_avail: u16) -> Self {
+    pub(crate) fn paused_at(next_avail: u16) -> Self {
         Self::tracked_at(next_avail, None)
     }
 
     /// [`Self::paused_at`], with a queue's part of an in-flight region.
-    pub(super) fn tracked_at(next_avail: u16, inflight: Option<Inflight>) -> Self {
+    pub(crate) fn tracked_at(next_avail: u16, inflight: Option<Inflight>) -> Self {
         let (mailbox, mut inbox) = Mailbox::new().expect("a mailbox");
         let home = Arc::new(Home::new(mailbox, |_| FAILED));
         let rules = ChainRules { indirect: true, longest: 1024 };
@@ -44,16 +44,16 @@ impl Bench {
     }
 
     /// Goes on with this ring, without a dirty log.
-    pub(super) fn install(&mut self, ring: Option<GuestRing>, event_idx: bool) {
+    pub(crate) fn install(&mut self, ring: Option<GuestRing>, event_idx: bool) {
         self.ledger.install(ring, event_idx, None).expect("a ring that can be served");
     }
 
-    pub(super) fn pop(&mut self) -> Result<Option<Popped>, RingBroken> {
+    pub(crate) fn pop(&mut self) -> Result<Option<Popped>, RingBroken> {
         self.ledger.pop(self.rules)
     }
 
     /// The next request, which is there.
-    pub(super) fn request(&mut self) -> Request {
+    pub(crate) fn request(&mut self) -> Request {
         match self.pop() {
             Ok(Some(Popped::Request(request))) => request,
             Ok(Some(Popped::Bad { head, error })) => panic!("bad chain at head {head}: {error}"),
@@ -62,21 +62,21 @@ impl Bench {
         }
     }
 
-    pub(super) fn complete(&mut self, request: Request, written: u32) {
+    pub(crate) fn complete(&mut self, request: Request, written: u32) {
         self.ledger.complete(request, written);
     }
 
-    pub(super) fn hand_back(&mut self, request: Request) -> Result<(), Request> {
+    pub(crate) fn hand_back(&mut self, request: Request) -> Result<(), Request> {
         self.ledger.hand_back(request)
     }
 
     /// Publishes what is complete; returns whether the driver wants a call.
-    pub(super) fn publish(&mut self) -> bool {
+    pub(crate) fn publish(&mut self) -> bool {
         self.ledger.publish()
     }
 
     /// The request that has come home, with its written length.
-    pub(super) fn came_home(&mut self) -> Option<(Request, u32)> {
+    pub(crate) fn came_home(&mut self) -> Option<(Request, u32)> {
         match (self.next_command)()? {
             Command::Home { request, written } => Some((request, written)),
             other => panic!("{other:?}"),
@@ -85,6 +85,6 @@ impl Bench {
 }
 
 /// Memory with these regions, zeroed.
-pub(super) fn memory(spans: &[RegionSpan]) -> Arc<MemoryMap> {
+pub(crate) fn memory(spans: &[RegionSpan]) -> Arc<MemoryMap> {
     Arc::new(MemoryMap::anonymous(spans))
 }

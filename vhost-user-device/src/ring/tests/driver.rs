@@ -15,17 +15,17 @@ use crate::ring::shared::{Descriptor, NEXT, NO_INTERRUPT, NO_NOTIFY};
 const USER: u64 = 0x5000_0000_0000;
 
 /// Memory from the guest address `guest` on.
-pub(super) fn region(guest: u64, len: u64) -> RegionSpan {
+pub(crate) fn region(guest: u64, len: u64) -> RegionSpan {
     RegionSpan { guest, len, user: USER + guest, file_offset: 0 }
 }
 
 /// The descriptor of a buffer.
-pub(super) fn buffer(address: u64, len: u32, flags: u16) -> Descriptor {
+pub(crate) fn buffer(address: u64, len: u32, flags: u16) -> Descriptor {
     Descriptor { address, len, flags, next: 0 }
 }
 
 /// A descriptor as it is in memory.
-pub(super) fn bytes_of(descriptor: Descriptor) -> [u8; Descriptor::SIZE] {
+pub(crate) fn bytes_of(descriptor: Descriptor) -> [u8; Descriptor::SIZE] {
     let Descriptor { address, len, flags, next } = descriptor;
     let word = u128::from(address)
         | u128::from(len) << 64
@@ -36,9 +36,9 @@ pub(super) fn bytes_of(descriptor: Descriptor) -> [u8; Descriptor::SIZE] {
 
 /// Where a ring of some size is, and how long its parts are; all in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Layout {
-    pub(super) start: u64,
-    pub(super) size: u16,
+pub(crate) struct Layout {
+    pub(crate) start: u64,
+    pub(crate) size: u16,
 }
 
 impl Layout {
@@ -54,16 +54,16 @@ impl Layout {
         4 + 8 * usize::from(self.size) + 2
     }
 
-    pub(super) fn avail(self) -> u64 {
+    pub(crate) fn avail(self) -> u64 {
         self.start + self.descriptors_len() as u64
     }
 
-    pub(super) fn used(self) -> u64 {
+    pub(crate) fn used(self) -> u64 {
         (self.avail() + self.avail_len() as u64).next_multiple_of(4)
     }
 
     /// The device's side.
-    pub(super) fn device(self, memory: &Arc<MemoryMap>) -> Option<GuestRing> {
+    pub(crate) fn device(self, memory: &Arc<MemoryMap>) -> Option<GuestRing> {
         let addresses = RingAddresses {
             descriptors: USER + self.start,
             avail: USER + self.avail(),
@@ -74,7 +74,7 @@ impl Layout {
 }
 
 /// The driver's side of a ring.
-pub(super) struct Driver<'m> {
+pub(crate) struct Driver<'m> {
     memory: &'m MemoryMap,
     size: u16,
     descriptors: VolatileSlice<'m>,
@@ -90,7 +90,7 @@ pub(super) struct Driver<'m> {
 
 impl<'m> Driver<'m> {
     /// The driver of a ring that was never used.
-    pub(super) fn new(memory: &'m MemoryMap, layout: Layout) -> Self {
+    pub(crate) fn new(memory: &'m MemoryMap, layout: Layout) -> Self {
         Self {
             memory,
             size: layout.size,
@@ -104,51 +104,51 @@ impl<'m> Driver<'m> {
     }
 
     /// Bytes of guest memory, all in one region.
-    pub(super) fn memory(&self, start: u64, len: usize) -> VolatileSlice<'m> {
+    pub(crate) fn memory(&self, start: u64, len: usize) -> VolatileSlice<'m> {
         self.memory.as_driver(start, len)
     }
 
-    pub(super) fn write(&self, start: u64, bytes: &[u8]) {
+    pub(crate) fn write(&self, start: u64, bytes: &[u8]) {
         self.memory(start, bytes.len()).copy_from(bytes);
     }
 
-    pub(super) fn write_descriptor(&self, index: u16, descriptor: Descriptor) {
+    pub(crate) fn write_descriptor(&self, index: u16, descriptor: Descriptor) {
         let offset = Descriptor::SIZE * usize::from(index);
         self.descriptors.write_slice(&bytes_of(descriptor), offset).expect("a descriptor");
     }
 
     /// Writes a chain to the descriptors from `head` on, and links them.
-    pub(super) fn write_chain(&self, head: u16, chain: &[Descriptor]) {
+    pub(crate) fn write_chain(&self, head: u16, chain: &[Descriptor]) {
         for (index, descriptor) in (head..).zip(linked(chain, head)) {
             self.write_descriptor(index, descriptor);
         }
     }
 
     /// Writes the indirect table of a chain, and links its entries.
-    pub(super) fn write_table(&self, start: u64, chain: &[Descriptor]) {
+    pub(crate) fn write_table(&self, start: u64, chain: &[Descriptor]) {
         let bytes: Vec<u8> = linked(chain, 0).flat_map(bytes_of).collect();
         self.write(start, &bytes);
     }
 
     /// Writes a head into the next available entry, without showing it to the device.
-    pub(super) fn offer(&mut self, head: u16) {
+    pub(crate) fn offer(&mut self, head: u16) {
         let offset = 4 + 2 * usize::from(self.next_avail % self.size);
         self.avail.store(head.to_le(), offset, Ordering::Relaxed).expect("an entry");
         self.next_avail = self.next_avail.wrapping_add(1);
     }
 
     /// Shows the device all that is on offer.
-    pub(super) fn show(&mut self) {
+    pub(crate) fn show(&mut self) {
         self.set_avail_idx(self.next_avail);
     }
 
     /// Shows the device this available index, whatever was offered.
-    pub(super) fn set_avail_idx(&self, index: u16) {
+    pub(crate) fn set_avail_idx(&self, index: u16) {
         self.avail.store(index.to_le(), 2, Ordering::Release).expect("avail.idx");
     }
 
     /// Whether the device wants a kick for what was shown since the last time (section 2.7.13).
-    pub(super) fn must_kick(&mut self, event_idx: bool) -> bool {
+    pub(crate) fn must_kick(&mut self, event_idx: bool) -> bool {
         let (old, new) = (self.shown, self.next_avail);
         self.shown = new;
         fence(Ordering::SeqCst);
@@ -161,7 +161,7 @@ impl<'m> Driver<'m> {
     }
 
     /// Asks for a call at the next used element. Returns whether there is one already.
-    pub(super) fn enable_calls(&self, event_idx: bool) -> bool {
+    pub(crate) fn enable_calls(&self, event_idx: bool) -> bool {
         let (offset, wish) = match event_idx {
             true => (4 + 2 * usize::from(self.size), self.next_used),
             false => (0, 0),
@@ -172,31 +172,31 @@ impl<'m> Driver<'m> {
     }
 
     /// Asks for no calls. With EVENT_IDX that goes without saying.
-    pub(super) fn disable_calls(&self, event_idx: bool) {
+    pub(crate) fn disable_calls(&self, event_idx: bool) {
         if !event_idx {
             self.avail.store(NO_INTERRUPT.to_le(), 0, Ordering::Relaxed).expect("avail.flags");
         }
     }
 
-    pub(super) fn used_idx(&self) -> u16 {
+    pub(crate) fn used_idx(&self) -> u16 {
         u16::from_le(self.used.load(2, Ordering::Acquire).expect("used.idx"))
     }
 
     /// Sets the used index, as it is in a ring that another device served before.
-    pub(super) fn set_used_idx(&mut self, index: u16) {
+    pub(crate) fn set_used_idx(&mut self, index: u16) {
         self.used.store(index.to_le(), 2, Ordering::Relaxed).expect("used.idx");
         self.next_used = index;
     }
 
     /// Begins with both indices at `index`, as if the ring had served for a while.
-    pub(super) fn begin_at(&mut self, index: u16) {
+    pub(crate) fn begin_at(&mut self, index: u16) {
         self.set_used_idx(index);
         (self.next_avail, self.shown) = (index, index);
         self.set_avail_idx(index);
     }
 
     /// Takes the next used element, if there is one: the head, and how many bytes were written.
-    pub(super) fn take_used(&mut self) -> Option<(u32, u32)> {
+    pub(crate) fn take_used(&mut self) -> Option<(u32, u32)> {
         if self.next_used == self.used_idx() {
             return None;
         }
@@ -210,7 +210,7 @@ impl<'m> Driver<'m> {
     }
 
     /// Takes all used elements that there are.
-    pub(super) fn take_all_used(&mut self) -> Vec<(u32, u32)> {
+    pub(crate) fn take_all_used(&mut self) -> Vec<(u32, u32)> {
         std::iter::from_fn(|| self.take_used()).collect()
     }
 

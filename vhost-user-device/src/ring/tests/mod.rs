@@ -9,12 +9,12 @@
 //! run against each other, and `loom.rs` does so in every possible order. `instructions.rs` is what
 //! callgrind counts.
 
-mod bench;
+pub(crate) mod bench;
 mod chains;
 // Not where instructions are counted.
 #[cfg(debug_assertions)]
 mod crash;
-mod driver;
+pub(crate) mod driver;
 mod inflight;
 mod instructions;
 mod ledger;

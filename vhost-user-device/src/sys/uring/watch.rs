@@ -38,7 +38,6 @@ impl Watched {
         if mem::replace(&mut self.armed, true) {
             return None;
         }
-        #[expect(clippy::cast_sign_loss, reason = "a flag")]
         let events = libc::POLLIN as u32;
         Some(opcode::PollAdd::new(Fd(fd), events).multi(true).build().user_data(self.name))
     }
