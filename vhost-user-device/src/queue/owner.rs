@@ -131,14 +131,15 @@ impl<D: Device> Owner<D> {
 
     /// Plays one round. Returns whether there may be more to do at once.
     fn round(&mut self, run: &mut Running<D::Queue>) -> bool {
+        let mut pace = Pace::new();
         let mut more = false;
         if run.takes() {
             run.ledger.disable_kicks();
             let size = run.ledger.ring().map_or(0, |ring| ring.size());
-            more = self.take_chains(run, usize::from(size));
+            more = self.take_chains(run, usize::from(size), &mut pace);
         } else if run.finishes_recovered() {
             // In flight since before we were: they end before the queue stops.
-            self.take_chains(run, run.ledger.recovered());
+            self.take_chains(run, run.ledger.recovered(), &mut pace);
             run.cancel(&mut self.io);
         }
         if (self.io.has_unsubmitted() || self.io.has_news())
@@ -148,6 +149,7 @@ impl<D: Device> Owner<D> {
         }
         while let Some(finished) = self.io.finished() {
             run.finish(finished, &mut self.io);
+            pace.publish(run);
         }
         run.poll(&mut self.io);
         run.publish();
@@ -183,9 +185,9 @@ impl<D: Device> Owner<D> {
     }
 
     /// Takes at most `budget` chains. Returns whether there may be more.
-    fn take_chains(&mut self, run: &mut Running<D::Queue>, budget: usize) -> bool {
-        let (mut held, mut pace) = (Held::default(), Pace::new());
-        let more = self.take_with(run, budget, &mut held, &mut pace);
+    fn take_chains(&mut self, run: &mut Running<D::Queue>, budget: usize, pace: &mut Pace) -> bool {
+        let mut held = Held::default();
+        let more = self.take_with(run, budget, &mut held, pace);
         for request in held.shuffled() {
             run.submit(request, &mut self.io);
             pace.publish(run);
