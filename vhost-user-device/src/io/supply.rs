@@ -88,7 +88,7 @@ impl Portion {
 fn uring_or_else() -> bool {
     let made = Uring::new();
     if let Err(error) = &made {
-        log::info!("no io_uring ({error}): {POOL} threads wait for the host instead");
+        log::warn!("no io_uring ({error}): {POOL} threads wait for the host instead");
     }
     made.is_ok()
 }

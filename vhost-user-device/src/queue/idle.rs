@@ -87,7 +87,7 @@ impl<D: Device> Owner<D> {
                 }
             }
             // Out of memory, at worst; the ring is looked at in any case.
-            Err(error) => log::error!("queue {}: wait for a kick: {error}", self.index),
+            Err(error) => self.say(format_args!("wait for a kick: {error}")),
         }
     }
 }

@@ -204,3 +204,57 @@ impl AckSender {
         self.wake.signal();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sys::{Wait, wait_readable};
+
+    /// Waits as an owner does. Nothing takes that long unless a bell was missed.
+    fn sleep(inbox: &mut Inbox) {
+        if inbox.fall_asleep() {
+            return;
+        }
+        let rung = wait_readable([Some(inbox.fd())], Some(Duration::from_secs(20)));
+        assert_eq!(rung.expect("waited"), [Wait::Readable]);
+        inbox.clear();
+        inbox.wake_up();
+    }
+
+    #[test]
+    fn owner_that_sleeps_is_woken_for_every_command() {
+        let (there, mut inbox_there) = Mailbox::new().expect("a mailbox");
+        let (here, mut inbox_here) = Mailbox::new().expect("a mailbox");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    while inbox_there.next().is_none() {
+                        sleep(&mut inbox_there);
+                    }
+                    here.send(Command::Stop);
+                }
+            });
+            for _ in 0..20_000 {
+                there.send(Command::Stop);
+                while inbox_here.next().is_none() {
+                    sleep(&mut inbox_here);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn owner_that_is_awake_hears_no_bell() {
+        let (mailbox, mut inbox) = Mailbox::new().expect("a mailbox");
+        mailbox.send(Command::Quit);
+        let rung = wait_readable([Some(inbox.fd())], Some(Duration::ZERO)).expect("waited");
+        assert_eq!(rung, [Wait::Nothing]);
+        assert!(inbox.has_some());
+        assert!(inbox.fall_asleep());
+        assert!(matches!(inbox.next(), Some(Command::Quit)));
+        assert!(!inbox.has_some());
+    }
+}

@@ -6,6 +6,7 @@
 //! has entries; submit them; collect completions; publish them, and call the driver if it wants
 //! that. When a round leaves nothing to do, the thread is idle: see [`super::idle`].
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub(crate) struct Owner<D: Device> {
     bad_chains: RateLimit,
     broken_rings: RateLimit,
     missed: RateLimit,
+    troubles: RateLimit,
 }
 
 impl<D: Device> Owner<D> {
@@ -49,8 +51,20 @@ impl<D: Device> Owner<D> {
     ) -> Self {
         let home = Arc::new(Home::new(mailbox, <D::Queue as DeviceQueue>::fail));
         let polling = [Polling::new(longest_poll); 2];
-        let [bad_chains, broken_rings, missed] = [(); 3].map(|()| RateLimit::new());
-        Self { index, device, inbox, io, polling, home, acks, bad_chains, broken_rings, missed }
+        let [bad_chains, broken_rings, missed, troubles] = [(); 4].map(|()| RateLimit::new());
+        Self {
+            index,
+            device,
+            inbox,
+            io,
+            polling,
+            home,
+            acks,
+            bad_chains,
+            broken_rings,
+            missed,
+            troubles,
+        }
     }
 
     /// Serves the queue until it is told to quit.
@@ -145,7 +159,7 @@ impl<D: Device> Owner<D> {
         if (self.io.has_unsubmitted() || self.io.has_news())
             && let Err(error) = self.io.enter()
         {
-            log::error!("queue {}: hand operations over: {error}", self.index);
+            self.say(format_args!("hand operations over: {error}"));
         }
         while let Some(finished) = self.io.finished() {
             run.finish(finished, &mut self.io);
@@ -230,6 +244,13 @@ impl<D: Device> Owner<D> {
             }
         }
         true
+    }
+
+    /// Says that the host refuses something that it never should.
+    pub(super) fn say(&self, trouble: fmt::Arguments<'_>) {
+        if let Some(suppressed) = self.troubles.allow() {
+            log::error!("queue {}: {trouble} ({suppressed} more before)", self.index);
+        }
     }
 
     fn stop_broken(&self, run: &mut Running<D::Queue>, error: RingBroken) {
