@@ -2,25 +2,37 @@
 
 //! What is true once the options have been judged: always valid, and still without I/O.
 
-use crate::args::Args;
-use crate::disk::{self, Identity, MAX_BLOCK_SIZE, MIN_BLOCK_SIZE};
+use crate::args::{Args, CacheMode, DiscardMode, IoEngine, LockMode};
+use crate::disk::{self, Cache, Discard, Identity, ImageLock, MAX_BLOCK_SIZE, MIN_BLOCK_SIZE};
+use crate::disk::{SizeError, Source};
 
 /// The length of a serial in bytes, with its padding (virtio 1.3, section 5.2.6).
 pub(crate) const SERIAL_LEN: usize = 20;
 
-/// The most virtqueues: vhost-user's messages say a queue's index in eight bits.
-pub(crate) const MAX_QUEUES: u16 = 256;
+/// A kind of numbers that an option takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number {
+    pub(crate) is_one: fn(u16) -> bool,
+    pub(crate) description: &'static str,
+}
 
-/// The shortest virtqueue that holds a request: header, data and status.
-pub(crate) const MIN_QUEUE_SIZE: u16 = 4;
+/// How many virtqueues there can be: vhost-user's messages say a queue's index in eight bits.
+pub(crate) const NUM_QUEUES: Number =
+    Number { is_one: |number| (1..=256).contains(&number), description: "a number from 1 to 256" };
+
+/// How long virtqueues can be. The shortest holds a request: header, data and status.
+pub(crate) const QUEUE_SIZE: Number = Number {
+    is_one: |number| number.is_power_of_two() && number >= 4,
+    description: "a power of two from 4 to 32768",
+};
 
 /// What the device is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Which disk, and how it is opened.
     pub disk: disk::Options,
-    /// How many virtqueues a front end may start: 1 to 256.
-    pub num_queues: u16,
+    /// What waits for it.
+    pub engine: IoEngine,
     /// The longest virtqueue, in descriptors: a power of two from 4.
     pub queue_size: u16,
     /// The disk's serial, unless it is to be made of its identity.
@@ -30,11 +42,14 @@ pub struct Config {
 /// An option's value makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
+    /// Neither a path nor a disk without a file.
+    #[error("--blk-file {0}")]
+    BlkFile(SizeError),
     /// Not a number of queues that can be served.
-    #[error("--num-queues {0}: not a number from 1 to {MAX_QUEUES}")]
+    #[error("--num-queues {0}: not {kind}", kind = NUM_QUEUES.description)]
     NumQueues(u16),
     /// Not a length that a virtqueue can have.
-    #[error("--queue-size {0}: not a power of two from {MIN_QUEUE_SIZE} to 32768")]
+    #[error("--queue-size {0}: not {kind}", kind = QUEUE_SIZE.description)]
     QueueSize(u16),
     /// Not a size that blocks can have.
     #[error("--block-size {0}: not a power of two from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE}")]
@@ -54,27 +69,74 @@ impl TryFrom<Args> for Config {
         let Args {
             blk_file,
             read_only,
+            cache,
+            io_engine,
+            discard,
+            image_lock,
             block_size,
             serial,
             num_queues,
             queue_size,
+            poll_queue,
             common: _, // the life of the process is not the device's
         } = args;
-        if !(1..=MAX_QUEUES).contains(&num_queues) {
+        if !(NUM_QUEUES.is_one)(num_queues) {
             return Err(ConfigError::NumQueues(num_queues));
         }
-        if !queue_size.is_power_of_two() || queue_size < MIN_QUEUE_SIZE {
+        if !(QUEUE_SIZE.is_one)(queue_size) {
             return Err(ConfigError::QueueSize(queue_size));
         }
         if let Some(size) = block_size.filter(|size| !disk::is_block_size(*size)) {
             return Err(ConfigError::BlockSize(size));
         }
-        Ok(Self {
-            disk: disk::Options { path: blk_file, read_only, block_size },
+        if poll_queue {
+            log::info!("--block-backend: poll_queue= has no effect here; --poll-us does that");
+        }
+        let disk = disk::Options {
+            source: Source::parse(blk_file.as_os_str()).map_err(ConfigError::BlkFile)?,
+            read_only,
+            block_size,
+            cache: cache.into(),
+            discard: discard.into(),
+            lock: image_lock.into(),
             num_queues,
+        };
+        Ok(Self {
+            disk,
+            engine: io_engine,
             queue_size,
             serial: serial.map(Serial::parse).transpose()?,
         })
+    }
+}
+
+impl From<CacheMode> for Cache {
+    fn from(mode: CacheMode) -> Self {
+        match mode {
+            CacheMode::Writeback => Self::Writeback,
+            CacheMode::Writethrough => Self::Writethrough,
+            CacheMode::None => Self::None,
+            CacheMode::Auto => Self::Auto,
+            CacheMode::Unsafe => Self::Unsafe,
+        }
+    }
+}
+
+impl From<DiscardMode> for Discard {
+    fn from(mode: DiscardMode) -> Self {
+        match mode {
+            DiscardMode::Unmap => Self::Unmap,
+            DiscardMode::Ignore => Self::Ignore,
+        }
+    }
+}
+
+impl From<LockMode> for ImageLock {
+    fn from(mode: LockMode) -> Self {
+        match mode {
+            LockMode::Auto => Self::Auto,
+            LockMode::Off => Self::Off,
+        }
     }
 }
 
@@ -138,18 +200,39 @@ mod tests {
             "--queue-size=32768",
             "--block-size=4096",
             "--serial=abc",
+            "--cache=none",
+            "--io-engine=sync",
+            "--discard=ignore",
+            "--image-lock=off",
         ]);
         let expected = Config {
             disk: disk::Options {
-                path: "/disk.img".into(),
+                source: Source::Path("/disk.img".into()),
                 read_only: true,
                 block_size: Some(4096),
+                cache: Cache::None,
+                discard: Discard::Ignore,
+                lock: ImageLock::Off,
+                num_queues: 256,
             },
-            num_queues: 256,
+            engine: IoEngine::Sync,
             queue_size: 32768,
             serial: Some(Serial(*b"abc\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")),
         };
         assert_eq!(config, Ok(expected));
+    }
+
+    #[test]
+    fn disk_without_a_file_is_told_from_a_path() {
+        let source = |typed| {
+            let args = Args::try_parse_from(["vhost-user-blk", "-s/s", "-b", typed]).unwrap();
+            Config::try_from(args).map(|config| config.disk.source)
+        };
+        assert_eq!(source("null:64G"), Ok(Source::Null(64 << 30)));
+        assert_eq!(source("mem:1M"), Ok(Source::Memory(1 << 20)));
+        let message = "--blk-file \"mem:1Q\": what follows the colon is not a size such as 65536, \
+            64K, 16M, 10G or 2T";
+        assert_eq!(source("mem:1Q").unwrap_err().to_string(), message);
     }
 
     #[test]

@@ -3,23 +3,24 @@
 //! The join: a virtio block device over a disk (virtio 1.3, section 5.2).
 
 use std::num::NonZero;
-use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread;
 
-use vhost_user_device::{
-    Buffers, Device, DeviceQueue, GuestSlice, Request as Chain, Scratch, Turn, VirtioFeatures,
-};
+use vhost_user_device::{ConfigRefused, ConfigWriter, Device, Engine, SupplyError, VirtioFeatures};
 use virtio_bindings::virtio_blk::{
-    VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_MQ, VIRTIO_BLK_F_RO,
-    VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_TOPOLOGY,
+    VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_CONFIG_WCE, VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_FLUSH,
+    VIRTIO_BLK_F_MQ, VIRTIO_BLK_F_RO, VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_TOPOLOGY,
+    VIRTIO_BLK_F_WRITE_ZEROES,
 };
 
+use crate::args::IoEngine;
+use crate::cache::WriteCache;
 use crate::config::{Config, Serial};
-use crate::disk::{Disk, Memory, OpenError};
-use crate::faults::{self, Fault, Faults};
-use crate::request::{Geometry, HEADER_LEN, Outline, Request, SECTOR, STATUS_LEN, Status};
-use crate::space::{ConfigSpace, Fields};
+use crate::disk::{Cache, Discard, Disk, OpenError};
+use crate::faults::{self, Faults};
+use crate::queue::{self, BlkQueue, Own};
+use crate::space::{ConfigSpace, Fields, WRITEBACK};
 
 /// How many pieces the data of a request may have, at most. Together with header and status they
 /// fill QEMU's default queue of 128 descriptors.
@@ -31,52 +32,61 @@ pub struct Blk {
     disk: Arc<Disk>,
     serial: Serial,
     space: ConfigSpace,
+    cache: Arc<WriteCache>,
+    engine: Engine,
     queue_size: u16,
     /// One for each virtqueue, since it outlives the queue's runs: a driver that resets the device
     /// gets no more lines in the log than one that does not.
     faults: Box<[Arc<Faults>]>,
 }
 
-/// One virtqueue of a [`Blk`].
-#[derive(Debug)]
-pub struct BlkQueue {
-    index: u16,
-    disk: Arc<Disk>,
-    serial: Serial,
-    /// The driver did not ack FLUSH, so that it cannot ask for what it has written to be on
-    /// stable storage: it is, before the write is completed (virtio 1.3, section 5.2.6.2).
-    write_through: bool,
-    scratch: Scratch,
-    faults: Arc<Faults>,
+/// Why there is no block device: the operator's fault, or the host's.
+#[derive(Debug, thiserror::Error)]
+pub enum BlkError {
+    /// The disk cannot be opened as the operator wants it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What is to wait for the disk cannot be had.
+    #[error("--io-engine io_uring; --io-engine sync does without")]
+    Engine(#[from] SupplyError),
 }
 
 impl Blk {
     /// Opens the disk and makes a device of it.
     ///
     /// # Errors
-    /// The disk cannot be opened as the operator wants it.
-    pub fn open(config: &Config) -> Result<Self, OpenError> {
+    /// The disk cannot be opened as the operator wants it, or what is to wait for it cannot be had.
+    pub fn open(config: &Config) -> Result<Self, BlkError> {
         let cpus = thread::available_parallelism().map_or(1, NonZero::get);
         let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
+        engine(config.engine).check()?;
+        if config.disk.cache == Cache::Unsafe {
+            log::warn!("--cache unsafe: what the guest has written is lost if the host goes down");
+        }
         Ok(Self::new(config, Disk::open(&config.disk)?, cpus))
     }
 
     /// The device over an open disk, on a host that lets us use `cpus` CPUs.
     fn new(config: &Config, disk: Disk, cpus: u16) -> Self {
-        let Config { disk: _, num_queues, queue_size, serial } = config;
+        let Config { disk: options, engine: wanted, queue_size, serial } = config;
+        let num_queues = options.num_queues;
+        let writable = !disk.is_read_only();
         let fields = Fields {
             // Header and status need a descriptor each.
             seg_max: u32::from(queue_size.saturating_sub(2).min(SEG_MAX)),
-            block_size: disk.block_size(),
-            physical_block_size: disk.physical_block_size(),
-            num_queues: cpus.clamp(1, *num_queues),
+            limits: *disk.limits(),
+            num_queues: cpus.clamp(1, num_queues),
+            discard: writable && disk.discard() == Discard::Unmap,
+            write_zeroes: writable,
         };
         Self {
             serial: serial.unwrap_or_else(|| Serial::of(disk.identity())),
+            cache: Arc::new(WriteCache::new(disk.cache() != Cache::Writethrough)),
             disk: Arc::new(disk),
             space: ConfigSpace::new(&fields),
+            engine: engine(*wanted),
             queue_size: *queue_size,
-            faults: (0..*num_queues).map(|_| Arc::default()).collect(),
+            faults: (0..num_queues).map(|_| Arc::default()).collect(),
         }
     }
 }
@@ -92,8 +102,16 @@ impl Device for Blk {
             .with(VIRTIO_BLK_F_BLK_SIZE)
             .with(VIRTIO_BLK_F_FLUSH)
             .with(VIRTIO_BLK_F_TOPOLOGY)
+            .with(VIRTIO_BLK_F_CONFIG_WCE)
             .with(VIRTIO_BLK_F_MQ);
-        if self.disk.is_read_only() { features.with(VIRTIO_BLK_F_RO) } else { features }
+        if self.disk.is_read_only() {
+            return features.with(VIRTIO_BLK_F_RO);
+        }
+        let features = features.with(VIRTIO_BLK_F_WRITE_ZEROES);
+        match self.disk.discard() {
+            Discard::Unmap => features.with(VIRTIO_BLK_F_DISCARD),
+            Discard::Ignore => features,
+        }
     }
 
     fn num_queues(&self) -> u16 {
@@ -105,89 +123,53 @@ impl Device for Blk {
     }
 
     fn read_config(&self, offset: u32, out: &mut [u8]) {
-        let Geometry { sectors, .. } = geometry(&self.disk);
-        self.space.with_capacity(sectors).read(offset, out);
+        let writeback = !self.cache.is_written_through();
+        let space = self.space.with_capacity(queue::sectors(&self.disk));
+        space.with_writeback(writeback).read(offset, out);
+    }
+
+    /// The driver may change one field, `writeback`.
+    fn write_config(
+        &self,
+        offset: u32,
+        data: &[u8],
+        writer: ConfigWriter,
+    ) -> Result<(), ConfigRefused> {
+        let may = match writer {
+            ConfigWriter::Driver { acked } => acked.has(VIRTIO_BLK_F_CONFIG_WCE),
+            ConfigWriter::Migration => true,
+        };
+        match data {
+            [field] if may && offset == WRITEBACK && self.cache.set(*field) => Ok(()),
+            _ => Err(ConfigRefused { offset, len: data.len() }),
+        }
     }
 
     fn refresh(&self) -> bool {
         self.disk.refresh()
     }
 
+    fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.disk.changes()
+    }
+
+    fn take_changes(&self) -> bool {
+        self.disk.take_changes()
+    }
+
+    fn engine(&self) -> Engine {
+        self.engine
+    }
+
     fn start_queue(&self, index: u16, acked: VirtioFeatures) -> BlkQueue {
-        BlkQueue {
+        let own = Own {
             index,
-            disk: Arc::clone(&self.disk),
             serial: self.serial,
-            write_through: !acked.has(VIRTIO_BLK_F_FLUSH),
-            scratch: Scratch::default(),
+            cache: Arc::clone(&self.cache),
+            acked,
             faults: self.faults.get(usize::from(index)).cloned().unwrap_or_default(),
-        }
-    }
-}
-
-impl DeviceQueue for BlkQueue {
-    fn submit(&mut self, mut chain: Chain, turn: &mut Turn<'_>) {
-        let written = match self.serve(&chain) {
-            Ok(data) => answer(&chain, Status::Ok, data),
-            Err(fault) => {
-                self.faults.note(self.index, &fault);
-                if let Fault::Driver(_) = fault {
-                    // Not a byte of the data was touched, however many there are.
-                    let end = chain.writable().len();
-                    chain.wrote_only(end.saturating_sub(STATUS_LEN)..end);
-                }
-                answer(&chain, fault.status(), 0)
-            }
         };
-        turn.complete(chain, written);
-    }
-
-    fn fail(chain: &Chain) -> u32 {
-        answer(chain, Status::IoErr, 0)
-    }
-}
-
-/// Ends the chain with its status, after `data` bytes of data, and returns how many bytes were
-/// written to it.
-fn answer(chain: &Chain, status: Status, data: usize) -> u32 {
-    let writable = chain.writable();
-    let Some(at) = writable.len().checked_sub(STATUS_LEN) else {
-        return 0;
-    };
-    if writable.write(at, &[status.byte()]).is_err() {
-        return 0;
-    }
-    u32::try_from(data.saturating_add(STATUS_LEN)).unwrap_or(u32::MAX)
-}
-
-impl BlkQueue {
-    /// Does what the chain asks for, and returns how many bytes of data it wrote to it.
-    fn serve(&mut self, chain: &Chain) -> Result<usize, Fault> {
-        match Request::parse(&outline(chain), &geometry(&self.disk))? {
-            Request::Read { offset, len } => {
-                self.disk
-                    .read(offset, &mut Part::of(chain.writable(), 0..len, &mut self.scratch))?;
-                Ok(len)
-            }
-            Request::Write { offset, len } => {
-                let data = HEADER_LEN..HEADER_LEN.saturating_add(len);
-                self.disk
-                    .write(offset, &mut Part::of(chain.readable(), data, &mut self.scratch))?;
-                if self.write_through {
-                    self.disk.flush()?;
-                }
-                Ok(0)
-            }
-            Request::Flush => {
-                self.disk.flush()?;
-                Ok(0)
-            }
-            Request::GetId { len } => {
-                let id = self.serial.bytes();
-                let said = &id[..len.min(id.len())];
-                Ok(chain.writable().write(0, said).map_or(0, |()| said.len()))
-            }
-        }
+        BlkQueue::new(&self.disk, own)
     }
 }
 
@@ -197,44 +179,11 @@ impl Drop for Blk {
     }
 }
 
-/// What can be asked of the disk just now.
-fn geometry(disk: &Disk) -> Geometry {
-    Geometry {
-        sectors: disk.size() / u64::from(SECTOR),
-        block_size: disk.block_size(),
-        read_only: disk.is_read_only(),
-    }
-}
-
-/// What the parser looks at of a chain.
-fn outline(chain: &Chain) -> Outline {
-    let (readable, writable) = (chain.readable(), chain.writable());
-    let mut header = [0; HEADER_LEN];
-    let header = readable.read(0, &mut header).is_ok().then_some(header);
-    Outline { header, readable: readable.len(), writable: writable.len() }
-}
-
-/// The data of a request, within one half of its chain.
-struct Part<'r> {
-    buffers: &'r Buffers,
-    range: Range<usize>,
-    scratch: &'r mut Scratch,
-}
-
-impl<'r> Part<'r> {
-    fn of(buffers: &'r Buffers, range: Range<usize>, scratch: &'r mut Scratch) -> Self {
-        Self { buffers, range, scratch }
-    }
-}
-
-impl Memory for Part<'_> {
-    fn size(&self) -> usize {
-        self.range.len()
-    }
-
-    fn pieces(&mut self, from: usize) -> &[GuestSlice<'_>] {
-        let start = self.range.start.saturating_add(from);
-        self.buffers.slices(start..self.range.end, self.scratch)
+fn engine(wanted: IoEngine) -> Engine {
+    match wanted {
+        IoEngine::Auto => Engine::Auto,
+        IoEngine::IoUring => Engine::Uring,
+        IoEngine::Sync => Engine::Threads,
     }
 }
 
@@ -246,13 +195,25 @@ mod tests {
 
     use super::*;
 
-    /// A device over a file of `sectors`, with the serial `serial`, on a host with `cpus` CPUs.
+    /// A device over a file of 8 sectors, on a host with `cpus` CPUs.
     fn device(read_only: bool, num_queues: u16, queue_size: u16, cpus: u16) -> Blk {
+        let change = |options: &mut Options| {
+            (options.read_only, options.num_queues) = (read_only, num_queues);
+        };
+        open(change, queue_size, cpus)
+    }
+
+    fn device_with(change: impl FnOnce(&mut Options)) -> Blk {
+        open(change, 1024, 4)
+    }
+
+    fn open(change: impl FnOnce(&mut Options), queue_size: u16, cpus: u16) -> Blk {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("disk.img");
         File::create(&path).unwrap().set_len(8 * 512).unwrap();
-        let disk = Options { path, read_only, block_size: None };
-        let config = Config { disk, num_queues, queue_size, serial: None };
+        let mut disk = Options::of(&path);
+        change(&mut disk);
+        let config = Config { disk, engine: IoEngine::Sync, queue_size, serial: None };
         let disk = Disk::open(&config.disk).unwrap();
         Blk::new(&config, disk, cpus)
     }
@@ -265,15 +226,69 @@ mod tests {
 
     #[test]
     fn features_of_a_writable_disk_have_no_ro() {
-        // SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, MQ.
-        let expected = 1 << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 12;
+        // SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, MQ, DISCARD, WRITE_ZEROES.
+        let expected = 1 << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14;
         assert_eq!(device(false, 64, 1024, 4).features().bits(), expected);
     }
 
     #[test]
-    fn features_of_a_read_only_disk_have_ro() {
-        let expected = 1 << 2 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 12;
+    fn features_of_a_read_only_disk_have_ro_and_nothing_that_changes_it() {
+        let expected = 1 << 2 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
         assert_eq!(device(true, 64, 1024, 4).features().bits(), expected);
+    }
+
+    #[test]
+    fn features_of_a_disk_that_ignores_discard_have_none_but_write_zeroes() {
+        let device = device_with(|options| options.discard = Discard::Ignore);
+        assert!(!device.features().has(VIRTIO_BLK_F_DISCARD));
+        assert!(device.features().has(VIRTIO_BLK_F_WRITE_ZEROES));
+        assert_eq!(config_bytes(&device, 36), [0; 12], "limits of discard");
+        assert_eq!(config_bytes(&device, 56), [0], "write_zeroes_may_unmap");
+    }
+
+    #[test]
+    fn cache_is_written_back_unless_the_operator_wants_it_otherwise() {
+        let writeback = |cache| {
+            let device = device_with(|options| options.cache = cache);
+            config_bytes::<1>(&device, 32)
+        };
+        assert_eq!(writeback(Cache::Writeback), [1]);
+        assert_eq!(writeback(Cache::Unsafe), [1]);
+        assert_eq!(writeback(Cache::Auto), [1]);
+        assert_eq!(writeback(Cache::Writethrough), [0]);
+    }
+
+    #[test]
+    fn mode_of_the_cache_is_the_drivers_to_change() {
+        let device = device(false, 1, 1024, 4);
+        let acked = VirtioFeatures::default().with(VIRTIO_BLK_F_CONFIG_WCE);
+        for writer in [ConfigWriter::Driver { acked }, ConfigWriter::Migration] {
+            for mode in [[0], [1]] {
+                assert_eq!(device.write_config(32, &mode, writer), Ok(()));
+                assert_eq!(config_bytes(&device, 32), mode);
+            }
+        }
+    }
+
+    #[test]
+    fn other_writes_to_the_config_space_are_refused() {
+        let device = device(false, 1, 1024, 4);
+        let acked = VirtioFeatures::default().with(VIRTIO_BLK_F_CONFIG_WCE);
+        let driver = ConfigWriter::Driver { acked };
+        let without = ConfigWriter::Driver { acked: VirtioFeatures::default() };
+        let cases: [(u32, &[u8], _); 6] = [
+            (32, &[0], without),
+            (32, &[2], driver),
+            (32, &[0, 0], driver),
+            (32, &[], driver),
+            (31, &[0], driver),
+            (0, &[0; 8], ConfigWriter::Migration),
+        ];
+        for (offset, data, writer) in cases {
+            let refused = ConfigRefused { offset, len: data.len() };
+            assert_eq!(device.write_config(offset, data, writer), Err(refused));
+            assert_eq!(config_bytes(&device, 32), [1]);
+        }
     }
 
     #[test]
@@ -297,14 +312,6 @@ mod tests {
     fn segments_leave_room_for_header_and_status_in_a_short_queue() {
         assert_eq!(config_bytes(&device(false, 1, 1024, 4), 12), 126_u32.to_le_bytes());
         assert_eq!(config_bytes(&device(false, 1, 64, 4), 12), 62_u32.to_le_bytes());
-    }
-
-    #[test]
-    fn write_through_holds_until_the_driver_acks_flush() {
-        let device = device(false, 1, 1024, 4);
-        let acked = VirtioFeatures::default().with(VIRTIO_BLK_F_FLUSH);
-        assert!(!device.start_queue(0, acked).write_through);
-        assert!(device.start_queue(0, VirtioFeatures::default()).write_through);
     }
 
     #[test]

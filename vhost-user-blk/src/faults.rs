@@ -45,6 +45,8 @@ impl Fault {
             Self::Host(
                 DiskError::Read { .. }
                 | DiskError::Write { .. }
+                | DiskError::Discard { .. }
+                | DiskError::WriteZeroes { .. }
                 | DiskError::Flush { .. }
                 | DiskError::Lost,
             ) => Status::IoErr,

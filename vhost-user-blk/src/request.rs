@@ -9,8 +9,11 @@
 use std::fmt;
 
 use virtio_bindings::virtio_blk::{
-    VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT,
+    VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_IN,
+    VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_WRITE_ZEROES,
 };
+
+use crate::segments::{MAX_SEGMENTS, SEGMENT_LEN};
 
 /// The length of the header that begins every request, in bytes (virtio 1.3, section 5.2.6).
 pub const HEADER_LEN: usize = 16;
@@ -42,6 +45,18 @@ pub enum Request {
     },
     /// VIRTIO_BLK_T_FLUSH: what was written before is to be on stable storage.
     Flush,
+    /// VIRTIO_BLK_T_DISCARD: the driver no longer needs what is there. The device-readable part has
+    /// `len` bytes of [segments](crate::segments) from [`HEADER_LEN`] on.
+    Discard {
+        /// The length of the segments, in bytes.
+        len: usize,
+    },
+    /// VIRTIO_BLK_T_WRITE_ZEROES: there are to be zeroes. The device-readable part has `len` bytes
+    /// of [segments](crate::segments) from [`HEADER_LEN`] on.
+    WriteZeroes {
+        /// The length of the segments, in bytes.
+        len: usize,
+    },
     /// VIRTIO_BLK_T_GET_ID: the disk's serial, as much of it as fits in `len` bytes.
     GetId {
         /// The room that the driver gives, in bytes.
@@ -72,6 +87,10 @@ pub struct Geometry {
     pub block_size: u32,
     /// Whether writes are refused.
     pub read_only: bool,
+    /// Whether there is DISCARD: offered and acked.
+    pub discard: bool,
+    /// Whether there is WRITE_ZEROES: offered and acked.
+    pub write_zeroes: bool,
 }
 
 /// Why a request is not one that the disk can be asked for: the driver's fault.
@@ -98,7 +117,7 @@ pub enum RequestError {
         /// What was asked for.
         act: Act,
         /// The length of the data, in bytes.
-        len: usize,
+        len: u64,
         /// The unit, in bytes.
         unit: u32,
     },
@@ -124,6 +143,32 @@ pub enum RequestError {
         /// The disk's length, in sectors.
         end: u64,
     },
+    /// What should be segments is none, or more than there may be.
+    #[error("{act}: {len} bytes are not 1 to {MAX_SEGMENTS} segments of {SEGMENT_LEN}")]
+    Segments {
+        /// What was asked for.
+        act: Act,
+        /// The length of the data, in bytes.
+        len: usize,
+    },
+    /// A segment is longer than the config space allows.
+    #[error("{act} of {sectors} sectors, more than {most}")]
+    Long {
+        /// What was asked for.
+        act: Act,
+        /// How many sectors.
+        sectors: u32,
+        /// How many there may be.
+        most: u32,
+    },
+    /// A segment has flags that such a request does not have.
+    #[error("{act} with flags {flags:#x} is not supported")]
+    Flags {
+        /// What was asked for.
+        act: Act,
+        /// The flags, as the driver wrote them.
+        flags: u32,
+    },
     /// A write to a read-only disk.
     #[error("write sector {sector} of a read-only disk")]
     ReadOnly {
@@ -139,6 +184,10 @@ pub enum Act {
     Read,
     /// From the driver to the disk.
     Write,
+    /// Forgotten on the disk.
+    Discard,
+    /// Made zeroes on the disk.
+    WriteZeroes,
 }
 
 /// How a request ended: its last device-writable byte (virtio 1.3, section 5.2.6).
@@ -161,6 +210,7 @@ impl Request {
     ///
     /// # Errors
     /// The chain has no room for a header or a status, or asks for what the disk cannot do.
+    #[inline]
     pub fn parse(chain: &Outline, geometry: &Geometry) -> Result<Self, RequestError> {
         let no_header = RequestError::Header { readable: chain.readable };
         let header = chain.header.ok_or(no_header)?;
@@ -169,18 +219,23 @@ impl Request {
         let (kind, sector) = split_header(header);
         match kind {
             VIRTIO_BLK_T_IN => {
-                let offset = geometry.place(Act::Read, sector, room, SECTOR)?;
+                let offset = geometry.place(Act::Read, sector, room as u64, SECTOR)?;
                 Ok(Self::Read { offset, len: room })
             }
             VIRTIO_BLK_T_OUT if geometry.read_only => Err(RequestError::ReadOnly { sector }),
             VIRTIO_BLK_T_OUT => {
                 // A part of a block would have to be read, changed and written back, and two
                 // queues that do so at once lose one of the changes.
-                let offset = geometry.place(Act::Write, sector, data, geometry.block_size)?;
+                let len = data as u64;
+                let offset = geometry.place(Act::Write, sector, len, geometry.block_size)?;
                 Ok(Self::Write { offset, len: data })
             }
             VIRTIO_BLK_T_FLUSH => Ok(Self::Flush),
             VIRTIO_BLK_T_GET_ID => Ok(Self::GetId { len: room }),
+            VIRTIO_BLK_T_DISCARD if geometry.discard => Ok(Self::Discard { len: data }),
+            VIRTIO_BLK_T_WRITE_ZEROES if geometry.write_zeroes => {
+                Ok(Self::WriteZeroes { len: data })
+            }
             kind => Err(RequestError::Unsupported { kind }),
         }
     }
@@ -196,10 +251,16 @@ fn split_header(header: [u8; HEADER_LEN]) -> (u32, u64) {
 
 impl Geometry {
     /// Where on the disk `len` bytes from `sector` on begin, in bytes, if they are there.
-    fn place(&self, act: Act, sector: u64, len: usize, unit: u32) -> Result<u64, RequestError> {
-        let bytes = len as u64;
-        let sectors = bytes.div_ceil(u64::from(SECTOR));
-        if !bytes.is_multiple_of(u64::from(unit)) {
+    #[inline]
+    pub(crate) fn place(
+        &self,
+        act: Act,
+        sector: u64,
+        len: u64,
+        unit: u32,
+    ) -> Result<u64, RequestError> {
+        let sectors = len.div_ceil(u64::from(SECTOR));
+        if !len.is_multiple_of(u64::from(unit)) {
             return Err(RequestError::Length { act, len, unit });
         }
         let past_end = RequestError::PastEnd { act, sector, sectors, end: self.sectors };
@@ -218,10 +279,12 @@ impl RequestError {
     /// What the driver is told.
     pub fn status(&self) -> Status {
         match self {
-            Self::Unsupported { .. } => Status::Unsupported,
+            Self::Unsupported { .. } | Self::Flags { .. } => Status::Unsupported,
             Self::Header { .. }
             | Self::NoStatus
             | Self::Length { .. }
+            | Self::Segments { .. }
+            | Self::Long { .. }
             | Self::Misaligned { .. }
             | Self::PastEnd { .. }
             | Self::ReadOnly { .. } => Status::IoErr,
@@ -241,6 +304,8 @@ impl fmt::Display for Act {
         f.write_str(match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Discard => "discard",
+            Self::WriteZeroes => "write zeroes",
         })
     }
 }
@@ -251,10 +316,17 @@ mod tests {
 
     use super::*;
 
-    const DISK: Geometry = Geometry { sectors: 8, block_size: 512, read_only: false };
-    const READ_ONLY: Geometry = Geometry { sectors: 8, block_size: 512, read_only: true };
-    const BLOCKS_OF_4096: Geometry = Geometry { sectors: 16, block_size: 4096, read_only: false };
-    const HUGE: Geometry = Geometry { sectors: u64::MAX, block_size: 512, read_only: false };
+    const DISK: Geometry = Geometry {
+        sectors: 8,
+        block_size: 512,
+        read_only: false,
+        discard: true,
+        write_zeroes: true,
+    };
+    const READ_ONLY: Geometry =
+        Geometry { read_only: true, discard: false, write_zeroes: false, ..DISK };
+    const BLOCKS_OF_4096: Geometry = Geometry { sectors: 16, block_size: 4096, ..DISK };
+    const HUGE: Geometry = Geometry { sectors: u64::MAX, ..DISK };
 
     /// A header as a driver lays it out: type, reserved, sector.
     fn header(kind: u32, sector: u64) -> [u8; HEADER_LEN] {
@@ -305,6 +377,8 @@ mod tests {
             (parse(4, 0, 0, 0, &DISK), Request::Flush),
             (parse(8, 0, 0, 20, &DISK), Request::GetId { len: 20 }),
             (parse(8, 0, 0, 0, &DISK), Request::GetId { len: 0 }),
+            (parse(11, 0, 16, 0, &DISK), Request::Discard { len: 16 }),
+            (parse(13, 0, 32, 0, &DISK), Request::WriteZeroes { len: 32 }),
         ];
         for (parsed, expected) in cases {
             assert_eq!(parsed, Ok(expected));
@@ -337,8 +411,8 @@ mod tests {
 
     #[test]
     fn types_that_are_not_offered_are_unsupported() {
-        // SCSI commands, discard, write zeroes, secure erase, zones, the old barrier, and no type.
-        for kind in [2, 3, 5, 9, 10, 11, 13, 14, 15, 26, 0x8000_0001, u32::MAX] {
+        // SCSI commands, secure erase, zones, the old barrier, and no type.
+        for kind in [2, 3, 5, 9, 10, 14, 15, 26, 0x8000_0001, u32::MAX] {
             let message = format!("request type {kind} is not supported");
             assert_eq!(refusal(parse(kind, 0, 512, 512, &DISK)), (message, 2));
         }
@@ -382,6 +456,14 @@ mod tests {
     fn write_to_a_read_only_disk_is_refused() {
         let message = "write sector 3 of a read-only disk";
         assert_eq!(refusal(parse(1, 3, 512, 0, &READ_ONLY)), io_error(message));
+    }
+
+    #[test]
+    fn types_of_features_that_are_not_offered_are_unsupported() {
+        for kind in [11, 13] {
+            let message = format!("request type {kind} is not supported");
+            assert_eq!(refusal(parse(kind, 0, 16, 0, &READ_ONLY)), (message, 2));
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Socket = 4,
     /// Queue threads have acked.
     Acks = 8,
+    /// The host says something of what the device stands on.
+    Host = 16,
 }
 
 /// Which parts are ready.
@@ -84,7 +86,7 @@ impl Poller {
     /// # Errors
     /// Those of epoll_wait(2), but for EINTR.
     pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Ready> {
-        let mut events = [Event::new(Events::empty(), 0); 4];
+        let mut events = [Event::new(Events::empty(), 0); 5];
         let timeout = until.map_or(-1, |until| milliseconds(until - Instant::now().min(until)));
         match epoll::wait(self.0.as_raw_fd(), timeout, &mut events) {
             Ok(count) => {

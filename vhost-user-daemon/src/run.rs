@@ -135,8 +135,7 @@ impl Life {
         }
 
         let device = Arc::new(device);
-        let refresh = || device.refresh();
-        let control = Control::new(signals, &refresh).map_err(Failure::at_run_time)?;
+        let control = Control::new(signals, &*device).map_err(Failure::at_run_time)?;
         let mut backend = self.start(Arc::clone(&device), &threads)?;
         let served = control.serve(socket, &mut backend).map_err(Failure::at_run_time);
         if let Ok(Served::InPart) = served {

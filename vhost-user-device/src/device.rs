@@ -3,6 +3,8 @@
 //! What a device type supplies: one [`Device`] for the daemon, one [`DeviceQueue`] for each
 //! started virtqueue.
 
+use std::os::fd::BorrowedFd;
+
 use crate::VirtioFeatures;
 use crate::io::Finished;
 use crate::queue::Turn;
@@ -56,6 +58,20 @@ pub trait Device: Send + Sync + 'static {
     /// Called on the control thread, at any time. The front end is told by
     /// [`Session::config_changed`](crate::Session::config_changed).
     fn refresh(&self) -> bool {
+        false
+    }
+
+    /// Readable when the host has said something of what the device stands on, so that
+    /// [`Device::take_changes`] is worth a call. None if it does not.
+    fn changes(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Takes all that there is to be read of [`Device::changes`], and returns, as
+    /// [`Device::refresh`] does, whether the config space has changed by that.
+    ///
+    /// Called on the control thread, at any time.
+    fn take_changes(&self) -> bool {
         false
     }
 
@@ -132,7 +148,10 @@ pub enum Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigWriter {
     /// The driver.
-    Driver,
+    Driver {
+        /// The features that it has acked so far.
+        acked: VirtioFeatures,
+    },
     /// The front end, which brings over what the config space was on another host.
     Migration,
 }

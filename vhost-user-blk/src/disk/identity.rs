@@ -7,7 +7,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// A number that stays the same for as long as the file or device is the same one: of a file, by
-/// its file system's device number and its inode; of a block device, by its device number.
+/// its file system's device number and its inode; of a block device, by its device number; of a
+/// disk without a file, by its size.
 ///
 /// It says nothing about path or content. Printed, it is 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,16 @@ impl Identity {
         } else {
             Self::hash(b'f', &[metadata.dev(), metadata.ino()])
         }
+    }
+
+    /// The identity of a disk of this size that keeps nothing.
+    pub(super) fn of_nothing(size: u64) -> Self {
+        Self::hash(b'n', &[size])
+    }
+
+    /// The identity of a disk of this size in memory.
+    pub(super) fn of_memory(size: u64) -> Self {
+        Self::hash(b'm', &[size])
     }
 
     /// FNV-1a with 64 bits: the same on every machine and in every version, which the standard

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! How large the disk is: read at the start, and again whenever the operator says that it has
-//! another size.
+//! How large the disk is: read at the start, and again whenever the operator or the host says that
+//! it has another size.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -45,18 +45,25 @@ impl Disk {
     /// A request that has been judged by the old size may still be under way. If the disk has
     /// become smaller, the host ends it: a read fails, but a write makes a file longer again.
     pub fn refresh(&self) -> bool {
+        self.look_again(true)
+    }
+
+    /// [`Disk::refresh`], and whether a size that stays is worth a line.
+    pub(super) fn look_again(&self, asked_for: bool) -> bool {
         let path = &self.path;
         let before = self.size();
-        let bytes = match self.file.metadata().and_then(|metadata| of(&self.file, &metadata)) {
-            Ok(bytes) => bytes,
+        let bytes = match self.file().map(|file| of(file, &file.metadata()?)).transpose() {
+            Ok(bytes) => bytes.unwrap_or(before),
             Err(error) => {
                 log::error!("ask for the size of disk {path:?}: {error}; it stays {before} bytes");
                 return false;
             }
         };
-        let size = whole_blocks(path, bytes, self.block_size);
+        let size = whole_blocks(path, bytes, self.limits.block_size);
         if size == before {
-            log::info!("disk {path:?} still has {size} bytes");
+            if asked_for {
+                log::info!("disk {path:?} still has {size} bytes");
+            }
             return false;
         }
         if size > before {
@@ -110,8 +117,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("disk.img");
             File::create(&path).unwrap().set_len(8192).unwrap();
-            let options =
-                Options { path: path.clone(), read_only: false, block_size: Some(block_size) };
+            let options = Options { block_size: Some(block_size), ..Options::of(&path) };
             Self { disk: Disk::open(&options).unwrap(), path, _dir: dir }
         }
 

@@ -2,24 +2,24 @@
 
 //! The control loop: connection after connection, until a signal asks for the end.
 //!
-//! One thread waits for the signals, the listening socket, the connection's socket and the acks of
-//! the queue threads, all at once, so that half a message or a slow disk holds up nothing else. A
+//! One thread waits for the signals, the listening socket, the connection's socket, the acks of the
+//! queue threads and what the host says of the device's side, all at once, so that half a message or a slow disk holds up nothing else. A
 //! front end that comes while another one is served is refused; one that comes while the queues
 //! still finish what the last one left waits for its turn.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
-use vhost_user_device::{Ended, Interest, Phase};
+use vhost_user_device::{Device, Ended, Interest, Phase};
 
 use crate::backoff::Backoff;
 use crate::config::SocketPath;
 use crate::door::{Door, DoorError};
 use crate::drive::{Drive, Sessions};
 use crate::notify;
-use crate::poller::{Part, Poller};
+use crate::poller::{Part, Poller, Ready};
 use crate::signals::Signals;
 use crate::socket::Socket;
 use crate::sys;
@@ -37,17 +37,42 @@ pub(crate) enum Served {
     InPart,
 }
 
-/// What the loop needs: its descriptors, one set in which the signals always are, and whom to ask
-/// when a signal wants the device to look at the host's side again.
+/// The host's side of a device, as far as the loop sees it.
+pub(crate) trait HostSide {
+    /// [`Device::changes`].
+    fn changes(&self) -> Option<BorrowedFd<'_>>;
+
+    /// [`Device::take_changes`].
+    fn take_changes(&self) -> bool;
+
+    /// [`Device::refresh`].
+    fn refresh(&self) -> bool;
+}
+
+impl<D: Device> HostSide for D {
+    fn changes(&self) -> Option<BorrowedFd<'_>> {
+        Device::changes(self)
+    }
+
+    fn take_changes(&self) -> bool {
+        Device::take_changes(self)
+    }
+
+    fn refresh(&self) -> bool {
+        Device::refresh(self)
+    }
+}
+
+/// What the loop needs: its descriptors, one set in which the signals and the host's side always
+/// are, and whom to ask when one of them wants the device to look at that side again.
 pub(crate) struct Control<'d> {
     poller: Poller,
     signals: Signals,
-    /// Whether the config space has changed since.
-    refresh: &'d dyn Fn() -> bool,
+    host: &'d dyn HostSide,
     longest_drain: Duration,
 }
 
-/// What signals have led to.
+/// What signals or the host's side have led to.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
     /// There is to be an end.
@@ -68,15 +93,17 @@ enum End {
 }
 
 impl<'d> Control<'d> {
-    /// Gets all that the loop needs, so that it cannot fail for want of it later. `refresh` has
-    /// the device look at the host's side again, and says whether the config space has changed.
+    /// Gets all that the loop needs, so that it cannot fail for want of it later.
     ///
     /// # Errors
     /// Those of epoll_create1(2) and epoll_ctl(2).
-    pub(crate) fn new(signals: Signals, refresh: &'d dyn Fn() -> bool) -> Result<Self, ServeError> {
+    pub(crate) fn new(signals: Signals, host: &'d dyn HostSide) -> Result<Self, ServeError> {
         let poller = Poller::new()?;
         poller.watch_readable(signals.descriptor(), Part::Signals)?;
-        Ok(Self { poller, signals, refresh, longest_drain: LONGEST_DRAIN })
+        if let Some(changes) = host.changes() {
+            poller.watch_readable(changes, Part::Host)?;
+        }
+        Ok(Self { poller, signals, host, longest_drain: LONGEST_DRAIN })
     }
 
     /// Serves `backend` to the front ends that come by `socket`.
@@ -123,7 +150,7 @@ impl<'d> Control<'d> {
         loop {
             door.open(&self.poller, true)?;
             let ready = self.poller.wait(door.closed_until())?;
-            if ready.has(Part::Signals) && self.hear()?.end {
+            if self.hear(ready)?.end {
                 return Ok(None);
             }
             if ready.has(Part::Door)
@@ -169,29 +196,38 @@ impl<'d> Control<'d> {
         let until = Instant::now() + wait;
         while Instant::now() < until {
             let ready = self.poller.wait(Some(until))?;
-            if ready.has(Part::Signals) && self.hear()?.end {
+            if self.hear(ready)?.end {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Reads the signals and does what needs no connection: has the device look again, and says
-    /// the end, if there is to be one, to all that want to know.
-    fn hear(&mut self) -> Result<Heard, ServeError> {
-        let wishes = self.signals.wishes().map_err(ServeError::Signals)?;
+    /// Reads the signals and what the host says, as far as they are ready, and does what needs no
+    /// connection: has the device look again, and says the end, if there is to be one, to all that
+    /// want to know.
+    fn hear(&mut self, ready: Ready) -> Result<Heard, ServeError> {
+        let mut heard = Heard { end: false, config_changed: false };
         // Whoever connects next reads the config space as it is then.
-        let config_changed = wishes.refresh && (self.refresh)();
-        if let Some(signal) = wishes.end {
-            log::info!("{signal}: ending");
-            notify::stopping();
+        if ready.has(Part::Host) {
+            heard.config_changed |= self.host.take_changes();
         }
-        Ok(Heard { end: wishes.end.is_some(), config_changed })
+        if ready.has(Part::Signals) {
+            let wishes = self.signals.wishes().map_err(ServeError::Signals)?;
+            heard.config_changed |= wishes.refresh && self.host.refresh();
+            heard.end = wishes.end.is_some();
+            if let Some(signal) = wishes.end {
+                log::info!("{signal}: ending");
+                notify::stopping();
+            }
+        }
+        Ok(heard)
     }
 
-    /// Does what the signals want of a session that is being served; whether they want the end.
-    fn hear_for(&mut self, session: &mut impl Drive) -> Result<bool, ServeError> {
-        let Heard { end, config_changed } = self.hear()?;
+    /// Does what the signals and the host want of a session that is being served; whether they want
+    /// the end.
+    fn hear_for(&mut self, session: &mut impl Drive, ready: Ready) -> Result<bool, ServeError> {
+        let Heard { end, config_changed } = self.hear(ready)?;
         if session.phase() == Phase::Serving {
             if config_changed {
                 session.config_changed();
@@ -236,7 +272,7 @@ impl<'d> Control<'d> {
             {
                 door.refuse()?;
             }
-            if ready.has(Part::Signals) && self.hear_for(&mut session)? && end_by.is_none() {
+            if self.hear_for(&mut session, ready)? && end_by.is_none() {
                 end_by = Some(Instant::now() + self.longest_drain);
             }
             let late = end_by.is_some_and(|end_by| end_by <= Instant::now());

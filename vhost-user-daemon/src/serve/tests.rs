@@ -12,6 +12,9 @@ use super::*;
 use crate::sys::test::Thread;
 
 mod refreshing;
+mod script;
+
+use script::{Script, ScriptHost};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -28,125 +31,10 @@ enum Event {
     Asked,
     /// The device looked at the host's side again.
     Refreshed,
+    /// The device read what the host said.
+    ChangesTaken,
     /// The front end was to be told of another config space.
     ConfigChanged,
-}
-
-/// A back end without a device. The front end writes single letters to it: `r` for a request that
-/// stays in flight until a byte comes on `acks`, `b` for a message during which nothing may be read
-/// until then, `w` for an answer that has to be written first.
-struct Script {
-    events: Sender<Event>,
-    acks: UnixStream,
-    /// How often the loop asked what to wait for.
-    turns: Arc<AtomicUsize>,
-}
-
-struct ScriptSession<'s> {
-    script: &'s mut Script,
-    stream: UnixStream,
-    interest: Interest,
-    in_flight: bool,
-    phase: Phase,
-    ended: Option<Ended>,
-}
-
-impl Sessions for Script {
-    type Session<'s> = ScriptSession<'s>;
-
-    fn connect(&mut self, stream: UnixStream) -> ScriptSession<'_> {
-        stream.set_nonblocking(true).unwrap();
-        self.events.send(Event::Connected).unwrap();
-        ScriptSession {
-            script: self,
-            stream,
-            interest: Interest::Readable,
-            in_flight: false,
-            phase: Phase::Serving,
-            ended: None,
-        }
-    }
-}
-
-impl ScriptSession<'_> {
-    fn say(&self, event: Event) {
-        self.script.events.send(event).unwrap();
-    }
-
-    fn finish(&mut self, why: Ended) {
-        self.ended = Some(why);
-        self.phase = if self.in_flight { Phase::Draining } else { Phase::Ended };
-    }
-}
-
-impl Drive for ScriptSession<'_> {
-    fn socket(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
-    }
-
-    fn acks(&self) -> BorrowedFd<'_> {
-        self.script.acks.as_fd()
-    }
-
-    fn interest(&self) -> Interest {
-        self.interest
-    }
-
-    fn phase(&self) -> Phase {
-        self.script.turns.fetch_add(1, Ordering::Relaxed);
-        self.phase
-    }
-
-    fn on_socket(&mut self) {
-        assert_eq!(self.phase, Phase::Serving);
-        if self.interest == Interest::Writable {
-            self.interest = Interest::Readable;
-            return self.say(Event::Wrote);
-        }
-        assert_eq!(self.interest, Interest::Readable);
-        let mut byte = [0];
-        match self.stream.read(&mut byte) {
-            Ok(0) => {
-                self.say(Event::HungUp);
-                self.finish(Ended::HungUp);
-            }
-            Ok(_) => {
-                match byte[0] {
-                    b'r' => self.in_flight = true,
-                    b'b' => self.interest = Interest::Nothing,
-                    b'w' => self.interest = Interest::Writable,
-                    _ => {}
-                }
-                self.say(Event::Read(byte[0]));
-            }
-            Err(error) => panic!("the socket was said to be readable: {error}"),
-        }
-    }
-
-    fn on_acks(&mut self) {
-        self.script.acks.read_exact(&mut [0]).unwrap();
-        self.say(Event::Acked);
-        self.in_flight = false;
-        self.interest = Interest::Readable;
-        if self.phase == Phase::Draining {
-            self.phase = Phase::Ended;
-        }
-    }
-
-    fn config_changed(&mut self) {
-        assert_eq!(self.phase, Phase::Serving);
-        self.say(Event::ConfigChanged);
-    }
-
-    fn end(&mut self) {
-        assert_eq!(self.phase, Phase::Serving);
-        self.say(Event::Asked);
-        self.finish(Ended::Asked);
-    }
-
-    fn ended(&self) -> Option<&Ended> {
-        self.ended.as_ref()
-    }
 }
 
 /// A control loop on a thread of its own.
@@ -159,6 +47,8 @@ struct Loop {
     turns: Arc<AtomicUsize>,
     /// Whether the device finds another config space when it looks again.
     changed: Arc<AtomicBool>,
+    /// By which the host says something.
+    changes: UnixStream,
 }
 
 impl Loop {
@@ -175,13 +65,11 @@ impl Loop {
         let turns = Arc::new(AtomicUsize::new(0));
         let its_turns = turns.clone();
         let changed = Arc::new(AtomicBool::new(true));
-        let finds_change = changed.clone();
+        let (changes, its_changes) = UnixStream::pair().unwrap();
+        let changed_too = changed.clone();
         let joined = thread::spawn(move || {
-            let refresh = || {
-                refreshed.send(Event::Refreshed).unwrap();
-                finds_change.load(Ordering::Relaxed)
-            };
-            let mut control = Control::new(Signals::block().unwrap(), &refresh).unwrap();
+            let host = ScriptHost { events: refreshed, changes: its_changes, changed: changed_too };
+            let mut control = Control::new(Signals::block().unwrap(), &host).unwrap();
             control.longest_drain = longest_drain;
             say_thread.send(Thread::current()).unwrap();
             let mut script = Script { events: its_events, acks: its_acks, turns: its_turns };
@@ -189,7 +77,8 @@ impl Loop {
             say_finished.send(()).unwrap();
             served
         });
-        Self { thread: thread.recv().unwrap(), joined, finished, events, acks, turns, changed }
+        let thread = thread.recv().unwrap();
+        Self { thread, joined, finished, events, acks, turns, changed, changes }
     }
 
     fn expect(&self, event: Event) {
@@ -215,6 +104,10 @@ impl Loop {
 
     fn sigusr1(&self) {
         self.thread.signal(libc::SIGUSR1);
+    }
+
+    fn host_says_something(&self) {
+        (&self.changes).write_all(b"c").unwrap();
     }
 
     fn end(self) -> Served {

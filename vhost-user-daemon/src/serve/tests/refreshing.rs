@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! SIGUSR1: the device looks at the host's side again, and whoever is served is told.
+//! SIGUSR1, and word of the host: the device looks at the host's side again, and whoever is served
+//! is told.
 
 use super::*;
 
@@ -111,5 +112,50 @@ fn sigusr1_while_ending_does_not_change_the_end() {
     control.rests();
     control.ack();
     control.expect(Event::Acked);
+    assert_eq!(control.end(), Served::ToTheEnd);
+}
+
+#[test]
+fn word_of_the_host_while_serving_tells_the_front_end_of_another_config_space() {
+    let (front_end, stream) = UnixStream::pair().unwrap();
+    let control = Loop::start(Socket::Connected(stream));
+    control.expect(Event::Connected);
+    for _ in 0..2 {
+        control.host_says_something();
+        control.expect(Event::ChangesTaken);
+        control.expect(Event::ConfigChanged);
+    }
+    control.changed.store(false, Ordering::Relaxed);
+    control.host_says_something();
+    control.expect(Event::ChangesTaken);
+    control.rests();
+    drop(front_end);
+    control.expect(Event::HungUp);
+    assert_eq!(control.end(), Served::ToTheEnd);
+}
+
+#[test]
+fn word_of_the_host_while_nobody_is_there_is_taken() {
+    let room = Room::new();
+    let control = Loop::start(room.listener());
+    control.host_says_something();
+    control.expect(Event::ChangesTaken);
+    control.rests();
+    let front_end = room.front_end();
+    control.expect(Event::Connected);
+    drop(front_end);
+    control.expect(Event::HungUp);
+    control.sigterm();
+    assert_eq!(control.end(), Served::ToTheEnd);
+}
+
+#[test]
+fn word_of_the_host_while_there_is_nobody_to_connect_to_is_taken() {
+    let room = Room::new();
+    let control = Loop::start(connecting(&room.path()));
+    control.host_says_something();
+    control.expect(Event::ChangesTaken);
+    control.rests();
+    control.sigterm();
     assert_eq!(control.end(), Served::ToTheEnd);
 }

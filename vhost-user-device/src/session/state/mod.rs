@@ -326,7 +326,7 @@ impl<D: Device> State<D> {
 
     fn set_config(&mut self, offset: u32, data: &[u8], flags: u32) -> Result<Effect, Refusal> {
         let writer = match flags {
-            0 => ConfigWriter::Driver,
+            0 => ConfigWriter::Driver { acked: self.acked },
             1 => ConfigWriter::Migration,
             flags => return Err(Refusal::ConfigFlags(flags)),
         };

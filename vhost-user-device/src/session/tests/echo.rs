@@ -121,7 +121,7 @@ impl<const DISCARD: bool> Device for Echo<DISCARD> {
         writer: ConfigWriter,
     ) -> Result<(), ConfigRefused> {
         match (writer, offset, data.len()) {
-            (ConfigWriter::Driver, 0, 1) | (ConfigWriter::Migration, 1, 1) => Ok(()),
+            (ConfigWriter::Driver { .. }, 0, 1) | (ConfigWriter::Migration, 1, 1) => Ok(()),
             (_, offset, len) => Err(ConfigRefused { offset, len }),
         }
     }
