@@ -120,8 +120,8 @@ struct Typed {
     #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Queues")]
     queue_size: u16,
 
-    /// Disk, socket and queues as Cloud Hypervisor's back end has them:
-    /// path=PATH,socket=PATH[,num_queues=N][,queue_size=N][,readonly=true][,direct=true].
+    /// Disk, socket and queues as Cloud Hypervisor's back end has them: path=PATH,socket=PATH and any
+    /// of num_queues=N, queue_size=N, readonly=true, direct=true, with commas between them.
     #[arg(
         long,
         value_name = "SETTINGS",

@@ -60,10 +60,11 @@ impl Blk {
         let cpus = thread::available_parallelism().map_or(1, NonZero::get);
         let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
         engine(config.engine).check()?;
-        if config.disk.cache == Cache::Unsafe {
+        let disk = Disk::open(&config.disk)?;
+        if disk.would_lose() {
             log::warn!("--cache unsafe: what the guest has written is lost if the host goes down");
         }
-        Ok(Self::new(config, Disk::open(&config.disk)?, cpus))
+        Ok(Self::new(config, disk, cpus))
     }
 
     /// The device over an open disk, on a host that lets us use `cpus` CPUs.
@@ -81,7 +82,7 @@ impl Blk {
         };
         Self {
             serial: serial.unwrap_or_else(|| Serial::of(disk.identity())),
-            cache: Arc::new(WriteCache::new(disk.cache() != Cache::Writethrough)),
+            cache: Arc::new(WriteCache::new(disk.cache() == Cache::Writethrough)),
             disk: Arc::new(disk),
             space: ConfigSpace::new(&fields),
             engine: engine(*wanted),

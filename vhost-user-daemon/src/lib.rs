@@ -8,7 +8,8 @@
 //! 1. `--print-capabilities` is looked for and answered before anything is parsed.
 //! 2. What was typed becomes a configuration that is valid, without I/O.
 //! 3. Inherited sockets are adopted, before an own descriptor can have their number.
-//! 4. The log begins; the device is opened, with all that the operator can get wrong about it.
+//! 4. The log begins; the device is opened, with all that the operator can get wrong about it, and
+//!    the descriptors that its queues will need are compared with the limit.
 //! 5. Signals are blocked, the pid file is locked, and then the socket appears: from here on every
 //!    way out removes both again.
 //! 6. With `--daemonize` the process forks. There must be no threads yet: a fork would lose them.
@@ -41,6 +42,7 @@ mod backoff;
 pub mod capabilities;
 mod config;
 mod daemonize;
+mod descriptors;
 mod door;
 mod drive;
 mod entry;

@@ -13,6 +13,7 @@ use crate::args::CommonArgs;
 use crate::capabilities::{self, Capabilities};
 use crate::config::{ListenAt, ProcessConfig, SocketPath, SocketSource};
 use crate::daemonize::{self, DaemonizeError, Readiness, Side};
+use crate::descriptors;
 use crate::entry::Entry;
 use crate::exit::{self, Failure};
 use crate::listener::{self, ListenError};
@@ -119,10 +120,11 @@ impl Life {
         if let Err(error) = process::raise_descriptor_limit() {
             log::debug!("raise the limit on open descriptors: {error}");
         }
-        if let Err(error) = signals::hold_refresh_back() {
-            log::debug!("block SIGUSR1: {error}");
+        if let Err(error) = signals::hold_back() {
+            log::debug!("block SIGUSR1 and SIGHUP: {error}");
         }
         let device = open(args).map_err(Failure::of_the_operator)?;
+        descriptors::check(device.num_queues()).map_err(Failure::of_the_operator)?;
 
         // From here on a signal ends us in order, so that no file stays behind.
         let signals = Signals::block().map_err(Failure::at_run_time)?;

@@ -70,13 +70,13 @@ impl Signals {
     }
 }
 
-/// Keeps a wish that comes before somebody can act on it from ending the process, as SIGUSR1
-/// usually does. It is heard when [`Signals`] are.
+/// Keeps signals that end nothing here from ending the process, as they usually do, before somebody
+/// can act on them: SIGUSR1, which is heard when [`Signals`] are, and SIGHUP.
 ///
 /// # Errors
 /// The system refuses.
-pub(crate) fn hold_refresh_back() -> io::Result<()> {
-    SignalSet::of(&[libc::SIGUSR1])?.block()
+pub(crate) fn hold_back() -> io::Result<()> {
+    SignalSet::of(&[libc::SIGUSR1, libc::SIGHUP])?.block()
 }
 
 /// Lets the signals that usually end a process end this one again, in a thread that has blocked
@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn refresh_that_was_held_back_is_heard_later() {
-        hold_refresh_back().unwrap();
+        hold_back().unwrap();
+        signal_self(libc::SIGHUP);
         signal_self(libc::SIGUSR1);
         assert_eq!(Signals::block().unwrap().wishes().unwrap(), REFRESH);
     }

@@ -13,7 +13,7 @@ use crate::sys::process;
 const LONGEST_POLL: u32 = 1000;
 
 /// How many CPUs the kernel is told of at once.
-const MOST_CPUS: usize = 1024;
+const MOST_CPUS: usize = 8192;
 
 /// An option about threads makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,12 +86,12 @@ mod tests {
     fn cpus_are_those_of_the_list_in_its_order() {
         assert_eq!(cpus_of("3"), Ok(vec![3]));
         assert_eq!(cpus_of("8,0-2,1"), Ok(vec![8, 0, 1, 2, 1]));
-        assert_eq!(cpus_of("1023"), Ok(vec![1023]));
+        assert_eq!(cpus_of("8191"), Ok(vec![8191]));
     }
 
     #[test]
     fn list_of_cpus_that_is_none_is_refused() {
-        for list in ["", ",", "1,", "a", "-1", "+1", "1-", "3-1", "0-1024", "1-2-3", " 1"] {
+        for list in ["", ",", "1,", "a", "-1", "+1", "1-", "3-1", "0-8192", "1-2-3", " 1"] {
             let message = format!("--cpus {list:?}: not a list of CPUs such as 0-3,8");
             assert_eq!(cpus_of(list), Err(message));
         }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn cpu_that_is_not_there_is_found_out() {
         let threads = Threads { cpus: vec![MOST_CPUS - 1], ..Threads::default() };
-        let message = "--cpus: run on CPU 1023";
+        let message = "--cpus: run on CPU 8191";
         assert_eq!(check(&threads).unwrap_err().to_string(), message);
         assert!(check(&Threads::default()).is_ok());
     }

@@ -50,7 +50,7 @@ pub use features::VirtioFeatures;
 pub use io::{Access, Finished, HostFile, Operation, SupplyError};
 pub use limit::RateLimit;
 pub use queue::Turn;
-pub use ring::{Buffers, GuestSlice, OutOfRange, Request, Scratch};
+pub use ring::{Buffers, OutOfRange, Request};
 pub use session::{Backend, Ended, Interest, Phase, Session, StartError, Threads, turn_away};
 
 /// Whether the bugs are in us that are there on purpose, for the fuzz targets to find: no build but

@@ -6,10 +6,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
+use vhost_user_device::Request;
 use vhost_user_device::fuzz::ring::{
-    Logged, Memory, Pieces, Place, Queue, Taken, Tracked, forget, head,
+    Logged, Memory, Pieces, Place, Queue, Taken, Tracked, forget, head, pieces,
 };
-use vhost_user_device::{Buffers, Request, Scratch};
 
 use super::places::place;
 use super::surroundings::{FILE, Surroundings};
@@ -320,11 +320,4 @@ impl Bench {
         self.publish();
         assert_eq!(self.queue.in_flight(), 0, "in flight at the end");
     }
-}
-
-/// Where the bytes of a part of a request are.
-fn pieces(buffers: &Buffers) -> Pieces {
-    let mut scratch = Scratch::default();
-    let slices = buffers.slices(0..buffers.len(), &mut scratch);
-    slices.iter().map(|slice| (slice.as_ptr().addr(), slice.len())).collect()
 }

@@ -11,8 +11,16 @@ impl Disk {
     /// Whether something is between a write and stable storage that a flush empties, and that the
     /// operator wants emptied.
     pub fn can_flush(&self) -> bool {
-        let is_kept = matches!(self.medium, Medium::File { .. });
-        is_kept && !self.read_only && self.cache != Cache::Unsafe
+        self.keeps_writes() && self.cache != Cache::Unsafe
+    }
+
+    /// Whether a flush would do something, if the operator wanted that.
+    pub fn would_lose(&self) -> bool {
+        self.keeps_writes() && self.cache == Cache::Unsafe
+    }
+
+    fn keeps_writes(&self) -> bool {
+        matches!(self.medium, Medium::File { .. }) && !self.read_only
     }
 
     /// Whether a flush could still promise anything.
@@ -78,6 +86,8 @@ mod tests {
         assert!(disk(false, Cache::Writeback).can_flush());
         assert!(disk(false, Cache::Writethrough).can_flush());
         assert!(!disk(false, Cache::Unsafe).can_flush());
+        assert!(disk(false, Cache::Unsafe).would_lose());
+        assert!(!disk(true, Cache::Unsafe).would_lose());
         assert!(!disk(true, Cache::Writeback).can_flush());
         for source in [Source::Null(512), Source::Memory(512)] {
             let options = Options { source, ..Options::of("".as_ref()) };

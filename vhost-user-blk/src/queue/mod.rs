@@ -101,9 +101,9 @@ impl BlkQueue {
         let Some(files) = self.files.as_ref().filter(|_| len != 0) else {
             return succeed(chain, 0, turn);
         };
-        let tag = Tag::Write { sector: offset / u64::from(SECTOR) };
+        let tag = Tag::Write { sector: offset / u64::from(SECTOR), durable: self.is_durable() };
         let from = HEADER_LEN..HEADER_LEN.saturating_add(len);
-        let write = Operation::Write { offset, from, durable: self.is_durable() };
+        let write = Operation::Write { offset, from };
         if let Some(finished) = turn.start(&files.data, write, chain, tag.pack()) {
             self.finished(finished, turn);
         }
@@ -204,12 +204,16 @@ impl DeviceQueue for BlkQueue {
                 let read = read.map_err(|source| DiskError::Read { offset, len, source });
                 self.complete(request, len, read, turn);
             }
-            Tag::Write { sector } => {
+            Tag::Write { sector, durable } => {
                 let Finished { request, result, .. } = finished;
                 let offset = sector.saturating_mul(u64::from(SECTOR));
                 let len = request.readable().len().saturating_sub(HEADER_LEN);
                 let written = disk::whole(result, offset, len);
                 let written = written.map_err(|source| DiskError::Write { offset, len, source });
+                if durable && written.is_ok() {
+                    // Many writes share one of those, and each learns of every loss.
+                    return self.flush(request, turn);
+                }
                 self.complete(request, 0, written, turn);
             }
             Tag::Flush => {

@@ -7,8 +7,9 @@
 pub(super) enum Tag {
     /// A read of the disk from this sector on, less than 2^55.
     Read { sector: u64 },
-    /// A write to the disk from this sector on, less than 2^55.
-    Write { sector: u64 },
+    /// A write to the disk from this sector on, less than 2^55, and whether it has to be on stable
+    /// storage before it is completed.
+    Write { sector: u64, durable: bool },
     /// A flush.
     Flush,
     /// A range of the request in this slot.
@@ -24,9 +25,10 @@ impl Tag {
     pub(super) fn pack(self) -> u64 {
         match self {
             Self::Read { sector } => sector & REST,
-            Self::Write { sector } => 1 << KIND | sector & REST,
-            Self::Flush => 2 << KIND,
-            Self::Range { slot } => 3 << KIND | u64::from(slot),
+            Self::Write { sector, durable: false } => 1 << KIND | sector & REST,
+            Self::Write { sector, durable: true } => 2 << KIND | sector & REST,
+            Self::Flush => 3 << KIND,
+            Self::Range { slot } => 4 << KIND | u64::from(slot),
         }
     }
 
@@ -35,8 +37,9 @@ impl Tag {
         let sector = tag & REST;
         match tag >> KIND {
             0 => Self::Read { sector },
-            1 => Self::Write { sector },
-            2 => Self::Flush,
+            1 => Self::Write { sector, durable: false },
+            2 => Self::Write { sector, durable: true },
+            3 => Self::Flush,
             // Only what `pack` made comes back.
             _ => Self::Range { slot: u32::try_from(sector).unwrap_or(u32::MAX) },
         }
@@ -53,8 +56,10 @@ mod tests {
         for tag in [
             Tag::Read { sector: 0 },
             Tag::Read { sector: last },
-            Tag::Write { sector: 0 },
-            Tag::Write { sector: last },
+            Tag::Write { sector: 0, durable: false },
+            Tag::Write { sector: last, durable: false },
+            Tag::Write { sector: 0, durable: true },
+            Tag::Write { sector: last, durable: true },
             Tag::Flush,
             Tag::Range { slot: 0 },
             Tag::Range { slot: u32::MAX },

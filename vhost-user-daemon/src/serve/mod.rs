@@ -3,9 +3,9 @@
 //! The control loop: connection after connection, until a signal asks for the end.
 //!
 //! One thread waits for the signals, the listening socket, the connection's socket, the acks of the
-//! queue threads and what the host says of the device's side, all at once, so that half a message or a slow disk holds up nothing else. A
-//! front end that comes while another one is served is refused; one that comes while the queues
-//! still finish what the last one left waits for its turn.
+//! queue threads and what the host says of the device's side, all at once, so that half a message
+//! or a slow disk holds up nothing else. A front end that comes while another one is served is
+//! refused; one that comes while the queues still finish what the last one left waits for its turn.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

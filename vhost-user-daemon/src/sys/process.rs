@@ -79,10 +79,9 @@ pub(crate) fn adopt_inherited(fd: RawFd) -> io::Result<OwnedFd> {
 pub(crate) fn try_cpus(cpus: &[usize]) -> Result<(), (usize, io::Error)> {
     let before = affinity().map_err(|error| (cpus.first().copied().unwrap_or(0), error))?;
     let tried = cpus.iter().try_for_each(|cpu| {
-        let mut alone = empty_set();
-        if *cpu < 8 * size_of_val(&alone) {
-            // SAFETY: the number is within the set.
-            unsafe { libc::CPU_SET(*cpu, &mut alone) };
+        let mut alone = NO_CPUS;
+        if let Some(word) = alone.get_mut(cpu / 64) {
+            *word |= 1 << (cpu % 64);
         }
         set_affinity(&alone).map_err(|error| (*cpu, error))
     });
@@ -91,21 +90,22 @@ pub(crate) fn try_cpus(cpus: &[usize]) -> Result<(), (usize, io::Error)> {
     tried
 }
 
-fn empty_set() -> libc::cpu_set_t {
-    // SAFETY: the set is plain data, for which zeroes are valid.
-    unsafe { std::mem::zeroed() }
-}
+/// A bit for each CPU, the first in the lowest bit of the first word. Larger than libc's `cpu_set_t`,
+/// with which a host of more than 1024 CPUs does not even say which of them are ours.
+type Cpus = [u64; 128];
 
-fn affinity() -> io::Result<libc::cpu_set_t> {
-    let mut set = empty_set();
+const NO_CPUS: Cpus = [0; 128];
+
+fn affinity() -> io::Result<Cpus> {
+    let mut set = NO_CPUS;
     // SAFETY: `set` is writable, of the size that is said.
-    checked(unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) })?;
+    checked(unsafe { libc::sched_getaffinity(0, size_of_val(&set), set.as_mut_ptr().cast()) })?;
     Ok(set)
 }
 
-fn set_affinity(set: &libc::cpu_set_t) -> io::Result<()> {
+fn set_affinity(set: &Cpus) -> io::Result<()> {
     // SAFETY: `set` is readable, of the size that is said.
-    checked(unsafe { libc::sched_setaffinity(0, size_of_val(set), set) }).map(drop)
+    checked(unsafe { libc::sched_setaffinity(0, size_of_val(set), set.as_ptr().cast()) }).map(drop)
 }
 
 /// The numbers of the descriptors that a service manager passed (sd_listen_fds(3)); they are no
@@ -137,13 +137,26 @@ pub(crate) fn replace_standard_stream(source: BorrowedFd<'_>, target: RawFd) -> 
 /// # Errors
 /// Those of setrlimit(2).
 pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is ours to write.
-    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    let mut limit = descriptor_limits()?;
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: `limit` lives through the call, which only reads it.
     checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     Ok(())
+}
+
+/// How many descriptors this process may have open.
+///
+/// # Errors
+/// Those of getrlimit(2).
+pub(crate) fn descriptor_limit() -> io::Result<u64> {
+    descriptor_limits().map(|limits| limits.rlim_cur)
+}
+
+fn descriptor_limits() -> io::Result<libc::rlimit> {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limits` is ours to write.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) })?;
+    Ok(limits)
 }
 
 /// A new epoll descriptor, closed on exec.

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::habit::Habit;
-use super::{MayBounce, Operation, Transfer};
+use super::{MayBounce, Operation, Transfer, Tries};
 use crate::ring::Request;
 use crate::sys;
 
@@ -53,6 +53,12 @@ impl HostFile {
         self.access
     }
 
+    /// Whether an operation is tried at once although it may wait after all.
+    #[inline]
+    pub(super) fn may_wait_at_once(&self, operation: &Operation) -> bool {
+        self.access == Access::Cached && matches!(operation, Operation::Write { .. })
+    }
+
     /// Does what need not wait of an operation. Returns how many bytes of it are done.
     ///
     /// # Errors
@@ -69,7 +75,7 @@ impl HostFile {
             (Access::Cached, Operation::Read { .. }) if self.nowait.load(Ordering::Relaxed) => {
                 Ok(self.read_cached(operation, request, transfer))
             }
-            (Access::Cached, Operation::Write { durable: false, .. }) => {
+            (Access::Cached, Operation::Write { .. }) => {
                 let write = || self.perform(operation, 0, request, transfer);
                 writes.attempt(write).unwrap_or(Ok(0))
             }
@@ -88,7 +94,7 @@ impl HostFile {
         request: &Request,
         transfer: &mut Transfer,
     ) -> usize {
-        transfer.plan(self.access, operation, 0, request, MayBounce::Yes);
+        transfer.point_to(operation, 0, request);
         let read = sys::read_at(&self.file, transfer.pieces(), transfer.offset(), libc::RWF_NOWAIT);
         match read {
             Ok(read) => read,
@@ -112,7 +118,7 @@ impl HostFile {
         transfer: &mut Transfer,
     ) -> io::Result<usize> {
         match operation {
-            Operation::Sync => return self.file.sync_data().map(|()| 0),
+            Operation::Sync => return sys::sync_data(&self.file).map(|()| 0),
             Operation::Allocate { mode, offset, len } => {
                 return sys::allocate(&self.file, *mode, *offset, *len).map(|()| 0);
             }
@@ -121,20 +127,18 @@ impl HostFile {
             }
             Operation::Read { .. } | Operation::Write { .. } => {}
         }
+        let mut tries = Tries::default();
         while done < operation.len() {
-            transfer.plan(self.access, operation, done, request, MayBounce::Yes);
+            transfer.plan(self.access, operation, done, request, MayBounce::Yes)?;
             let (pieces, offset) = (transfer.pieces(), transfer.offset());
             let result = match operation {
-                Operation::Write { durable, .. } => {
-                    let flags = if *durable { libc::RWF_DSYNC } else { 0 };
-                    sys::write_at(&self.file, pieces, offset, flags)
-                }
+                Operation::Write { .. } => sys::write_at(&self.file, pieces, offset, 0),
                 _ => sys::read_at(&self.file, pieces, offset, 0),
             };
             match result.map(|moved| transfer.took(operation, done, request, moved)) {
                 Ok(0) => break,
                 Ok(more) => done += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if tries.again_after(&error) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -7,7 +7,7 @@
 //! to stays mapped.
 //!
 //! What need not wait is done at once, by the calling thread. The rest goes to the thread's own
-//! io_uring, or, where there is none, to the threads of a [`Pool`].
+//! io_uring, or, where there is none, to the threads of a [`pool::Pool`].
 
 mod file;
 mod habit;
@@ -15,6 +15,7 @@ mod operation;
 mod pool;
 mod supply;
 mod transfer;
+mod tries;
 
 use std::io;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) use pool::Job;
 pub use supply::SupplyError;
 pub(crate) use supply::{Portion, Supply};
 pub(crate) use transfer::{MayBounce, Transfer};
+pub(crate) use tries::Tries;
 
 /// The operations of one queue's thread.
 #[derive(Debug, Default)]
@@ -59,6 +61,11 @@ impl Io {
         request: Request,
         tag: u64,
     ) -> Option<Finished> {
+        // What was started before must not wait with us, if this waits after all.
+        if file.may_wait_at_once(&operation) && self.has_unsubmitted() {
+            // What could not be submitted is tried again at the end of the round.
+            let _ = self.enter();
+        }
         match file.at_once(&operation, &request, &mut self.transfer, &mut self.writes) {
             Ok(done) if done != 0 && done == operation.len() => {
                 Some(Finished { request, tag, result: Ok(done) })
@@ -90,6 +97,11 @@ impl Io {
     #[inline]
     pub(crate) fn has_news(&mut self) -> bool {
         self.uring.as_mut().is_some_and(|uring| uring.has_news())
+    }
+
+    /// Lets go of the descriptor that the last [`Self::wait`] was told of.
+    pub(crate) fn let_go_of_kick(&mut self) -> io::Result<()> {
+        self.uring.as_mut().map_or(Ok(()), |uring| uring.let_go())
     }
 
     /// Begins what was started, and looks at what has finished.

@@ -23,8 +23,6 @@ pub enum Operation {
         offset: u64,
         /// Which bytes of the request's device-readable part.
         from: Range<usize>,
-        /// Done only when it is on stable storage (RWF_DSYNC).
-        durable: bool,
     },
     /// Put what was written before on stable storage (fdatasync(2)).
     Sync,

@@ -14,7 +14,7 @@ use crate::sys::Uring;
 const POOL: usize = 32;
 
 /// How many there are beside one, for what it cannot do.
-const SMALL_POOL: usize = 1;
+const SMALL_POOL: usize = 4;
 
 /// What all queues share of it.
 #[derive(Debug)]

@@ -3,10 +3,12 @@
 //! The part of an operation that the kernel is asked for at once, and the buffer that it goes
 //! through if O_DIRECT does not take the guest's memory as it is.
 
+use std::io;
 use std::ops::Range;
 
 use super::{Access, Operation};
-use crate::ring::{Piece, Request};
+use crate::ring::{MOST_KEPT, Piece, Request};
+use crate::sys;
 
 /// The most of an operation that goes through a buffer at once, in bytes.
 const LONGEST_BOUNCE: usize = 128 * 1024;
@@ -42,6 +44,9 @@ struct Bounce {
 impl Transfer {
     /// Plans the next step of an operation of which `done` bytes are done. Returns whether there is
     /// one: if it must go through a buffer and may not, there is none yet.
+    ///
+    /// # Errors
+    /// EFAULT: memory that is to be written to the file is not there.
     #[inline]
     pub(crate) fn plan(
         &mut self,
@@ -50,60 +55,86 @@ impl Transfer {
         done: usize,
         request: &Request,
         may_bounce: MayBounce,
-    ) -> bool {
+    ) -> io::Result<bool> {
         self.bounce = None;
-        self.offset = operation.offset().saturating_add(done as u64);
-        let Some((buffers, range)) = operation.buffers(request) else {
-            self.pieces.clear();
-            return true;
+        self.point_to(operation, done, request);
+        let (Access::Direct { memory, offset }, Some((_, range))) =
+            (access, operation.buffers(request))
+        else {
+            return Ok(true);
         };
-        let left = range.start.saturating_add(done)..range.end;
-        buffers.fill(left.clone(), &mut self.pieces);
-        let Access::Direct { memory, offset } = access else { return true };
         let is_aligned = |piece: &Piece| {
             piece.start().addr().is_multiple_of(memory) && piece.len().is_multiple_of(offset)
         };
         let in_file = self.offset.is_multiple_of(offset as u64);
         if in_file && self.pieces.iter().all(is_aligned) {
-            return true;
+            return Ok(true);
         }
         if may_bounce == MayBounce::No {
-            return false;
+            return Ok(false);
         }
-        self.bounce(operation, left, memory, offset, request);
-        true
+        let left = range.start.saturating_add(done)..range.end;
+        match operation {
+            Operation::Write { .. } => self.bounce_out(left, memory, request)?,
+            _ => self.bounce_in(left.len(), memory, offset),
+        }
+        Ok(true)
     }
 
-    /// Has the step go through a buffer: as much of `left` as fits.
-    fn bounce(
+    /// Points to all memory that is left of the operation, as it is.
+    #[inline]
+    pub(crate) fn point_to(&mut self, operation: &Operation, done: usize, request: &Request) {
+        self.offset = operation.offset().saturating_add(done as u64);
+        match operation.buffers(request) {
+            Some((buffers, range)) => {
+                buffers.fill(range.start.saturating_add(done)..range.end, &mut self.pieces);
+            }
+            None => self.pieces.clear(),
+        }
+    }
+
+    /// Has the step read to a buffer: `left` bytes, or as many as fit. It begins and ends where the
+    /// file wants that.
+    fn bounce_in(&mut self, left: usize, memory: usize, offset: usize) {
+        let len = left.min(LONGEST_BOUNCE);
+        let before = usize::try_from(self.offset % offset.max(1) as u64).unwrap_or(0);
+        let (bytes, aligned) = buffer((before + len).next_multiple_of(offset.max(1)), memory);
+        self.offset -= before as u64;
+        self.go_through(Bounce { bytes, aligned, before, len });
+    }
+
+    /// Has the step write from a buffer what is `left` of the device-readable part, or as much as
+    /// fits. It may be refused as it is, but nothing beside it is touched.
+    fn bounce_out(
         &mut self,
-        operation: &Operation,
         left: Range<usize>,
         memory: usize,
-        offset: usize,
         request: &Request,
-    ) {
+    ) -> io::Result<()> {
         let len = left.len().min(LONGEST_BOUNCE);
-        let is_read = matches!(operation, Operation::Read { .. });
-        // A read is widened; a write as it is may be refused, but nothing beside it is touched.
-        let before = match usize::try_from(self.offset % offset.max(1) as u64) {
-            Ok(before) if is_read => before,
-            _ => 0,
-        };
-        let whole = before + len;
-        let asked = if is_read { whole.next_multiple_of(offset.max(1)) } else { whole };
-        let mut bytes = vec![0; asked + memory];
-        let start = bytes.as_ptr().addr().wrapping_neg() & (memory.max(1) - 1);
-        let aligned = start..start + asked;
-        if !is_read {
-            let from = left.start..left.start + len;
-            let copied = request.readable().read(from.start, &mut bytes[start..start + len]);
-            debug_assert!(copied.is_ok(), "{from:?} is beyond the request");
+        let (mut bytes, aligned) = buffer(len, memory);
+        let losses = sys::losses();
+        let copied = request.readable().read(left.start, &mut bytes[aligned.clone()]);
+        // What is lost reads as zeroes, which must not get to the disk.
+        if copied.is_err() || sys::losses() != losses {
+            return Err(io::Error::from_raw_os_error(libc::EFAULT));
         }
+        self.go_through(Bounce { bytes, aligned, before: 0, len });
+        Ok(())
+    }
+
+    fn go_through(&mut self, mut bounce: Bounce) {
         self.pieces.clear();
-        self.pieces.push(Piece::of_ours(&mut bytes[aligned.clone()]));
-        self.offset -= before as u64;
-        self.bounce = Some(Bounce { bytes, aligned, before, len });
+        self.pieces.push(Piece::of_ours(&mut bounce.bytes[bounce.aligned.clone()]));
+        self.bounce = Some(bounce);
+    }
+
+    /// Gets ready to be used again, with what room it has unless that is a lot.
+    pub(crate) fn clear(&mut self) {
+        self.bounce = None;
+        if self.pieces.capacity() > MOST_KEPT {
+            self.pieces = Vec::new();
+        }
     }
 
     /// The memory, in order.
@@ -142,4 +173,11 @@ impl Transfer {
         }
         wanted
     }
+}
+
+/// A buffer, and which of its bytes are to be used: `len` of them, aligned.
+fn buffer(len: usize, alignment: usize) -> (Vec<u8>, Range<usize>) {
+    let bytes = vec![0; len + alignment];
+    let start = bytes.as_ptr().addr().wrapping_neg() & (alignment.max(1) - 1);
+    (bytes, start..start + len)
 }

@@ -83,6 +83,9 @@ impl<D: Device> Owner<D> {
                     let next_avail = run.ledger.next_avail();
                     // The answer says that the queue holds no memory and no descriptor any more.
                     running = None;
+                    if let Err(error) = self.io.let_go_of_kick() {
+                        self.say(format_args!("let go of the kick descriptor: {error}"));
+                    }
                     self.ack(next_avail);
                 }
             }

@@ -2,11 +2,18 @@
 
 //! Whether a thread that has run out of work looks for more before it sleeps.
 //!
-//! To be woken costs many times what a request does, so a thread looks for work a while longer: for
-//! as long as it has found some that way. Each time in vain has it sleep at once more often, until
-//! it finds work again; so a queue that is seldom used costs next to nothing.
+//! To be woken costs many times what a request does, so a thread looks for work a while longer, for
+//! as long as it finds some that way: each time that it does pays for a part of one in vain. When
+//! nothing is left to pay with, it sleeps at once more and more often, until it finds work again; so
+//! a queue that is seldom used costs next to nothing.
 
 use std::time::Duration;
+
+/// What it costs to look in vain, in times that work was found.
+const PRICE: u32 = 2;
+
+/// How many times that work was found are remembered.
+const MOST_CREDIT: u32 = 8;
 
 /// After how many times in vain in a row no more sleeps are added.
 const MOST_IN_VAIN: u32 = 6;
@@ -15,6 +22,8 @@ const MOST_IN_VAIN: u32 = 6;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Polling {
     window: Duration,
+    credit: u32,
+    /// How many times in a row there was nothing, and nothing to pay for it.
     in_vain: u32,
     /// How many times to sleep at once before the next attempt.
     sleeps: u32,
@@ -23,7 +32,7 @@ pub(super) struct Polling {
 impl Polling {
     /// Looks for work at most so long; zero: never.
     pub(super) fn new(window: Duration) -> Self {
-        Self { window, in_vain: 0, sleeps: 0 }
+        Self { window, credit: 0, in_vain: 0, sleeps: 0 }
     }
 
     /// How long to look this time, if at all.
@@ -39,8 +48,16 @@ impl Polling {
     /// There was work, or there was none.
     #[inline]
     pub(super) fn looked(&mut self, found: bool) {
-        self.in_vain = if found { 0 } else { (self.in_vain + 1).min(MOST_IN_VAIN) };
-        self.sleeps = (1 << self.in_vain) - 1;
+        if found {
+            self.credit = (self.credit + 1).min(MOST_CREDIT);
+            self.in_vain = 0;
+        } else if let Some(left) = self.credit.checked_sub(PRICE) {
+            self.credit = left;
+        } else {
+            self.credit = 0;
+            self.in_vain = (self.in_vain + 1).min(MOST_IN_VAIN);
+            self.sleeps = (1 << self.in_vain) - 1;
+        }
     }
 }
 
@@ -75,7 +92,29 @@ mod tests {
     }
 
     #[test]
-    fn work_that_is_found_clears_the_account() {
+    fn work_that_is_found_pays_for_some_in_vain() {
+        let mut polling = Polling::new(WINDOW);
+        (0..5).for_each(|_| polling.looked(true));
+        let sleeps = [(); 4].map(|()| {
+            polling.looked(false);
+            sleeps(&mut polling)
+        });
+        assert_eq!(sleeps, [0, 0, 1, 3]);
+    }
+
+    #[test]
+    fn work_that_is_found_long_ago_pays_for_nothing() {
+        let mut polling = Polling::new(WINDOW);
+        (0..100).for_each(|_| polling.looked(true));
+        let in_vain = (1..).find(|_| {
+            polling.looked(false);
+            sleeps(&mut polling) != 0
+        });
+        assert_eq!(in_vain, Some(5));
+    }
+
+    #[test]
+    fn work_that_is_found_again_ends_the_sleeps() {
         let mut polling = Polling::new(WINDOW);
         for _ in 0..5 {
             polling.looked(false);

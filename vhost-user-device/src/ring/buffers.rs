@@ -4,8 +4,12 @@
 
 use std::ops::Range;
 
-use super::guest::{GuestSlice, Piece};
+use super::guest::Piece;
 use crate::memory::{MemoryMap, OutsideMemory};
+
+/// Lists of more pieces than that are not kept for later: a driver that makes one of them must not have
+/// us hold as much for every request.
+pub(crate) const MOST_KEPT: usize = 256;
 
 /// The device-readable or the device-writable part of a request: bytes in guest memory, in one
 /// piece or in several. The driver may change them at any time.
@@ -26,10 +30,6 @@ pub struct OutOfRange {
     /// How many bytes there are.
     pub have: usize,
 }
-
-/// Storage for [`Buffers::slices`], to be used again and again.
-#[derive(Debug, Default)]
-pub struct Scratch(Vec<GuestSlice<'static>>);
 
 impl Buffers {
     /// The length of all pieces together, in bytes.
@@ -72,20 +72,9 @@ impl Buffers {
         Ok(())
     }
 
-    /// The guest memory that holds the bytes of `range`, in order, for `preadv` and its kin.
-    /// What of the range is beyond the end is left out.
-    pub fn slices<'s>(
-        &'s self,
-        range: Range<usize>,
-        scratch: &'s mut Scratch,
-    ) -> &'s [GuestSlice<'s>] {
-        scratch.0.clear();
-        scratch.0.extend(self.parts(range).map(GuestSlice::of));
-        &scratch.0
-    }
-
     /// Fills the list with the pieces that hold the bytes of `range`, in order. What of the range
     /// is beyond the end is left out.
+    #[inline]
     pub(crate) fn fill(&self, range: Range<usize>, pieces: &mut Vec<Piece>) {
         pieces.clear();
         pieces.extend(self.parts(range));
@@ -108,6 +97,12 @@ impl Buffers {
     #[inline]
     pub(super) fn pieces(&self) -> usize {
         self.pieces.len()
+    }
+
+    /// Whether the list has room for more pieces than requests usually have.
+    #[inline]
+    pub(super) fn is_large(&self) -> bool {
+        self.pieces.capacity() > MOST_KEPT
     }
 
     #[inline]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use vm_memory::Bytes;
 
+use super::{Buffers, GuestRing, Ledger, Request, WriteLog};
 use super::{ChainRules, Inflight, InflightRegion, InflightShape, Popped, RingAddresses};
-use super::{GuestRing, Ledger, Request, WriteLog};
 use crate::memory::{DirtyLog, MemoryMap, RegionSpan};
 use crate::queue::{Command, Home, Mailbox};
 
@@ -54,6 +54,13 @@ pub struct Tracked(Arc<InflightRegion>);
 /// A dirty log, and where the used ring is for it.
 #[derive(Clone, Debug)]
 pub struct Logged(WriteLog);
+
+/// Address and length of the pieces of memory that the bytes are in.
+pub fn pieces(buffers: &Buffers) -> Pieces {
+    let mut pieces = Vec::new();
+    buffers.fill(0..buffers.len(), &mut pieces);
+    pieces.iter().map(|piece| (piece.start().addr(), piece.len())).collect()
+}
 
 /// A virtqueue's ledger.
 pub struct Queue {

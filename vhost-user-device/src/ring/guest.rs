@@ -7,7 +7,6 @@
 //! words of the ring are atomics, everything else is copied out or in once.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -20,8 +19,7 @@ use crate::memory::MemoryMap;
 /// A piece of guest memory in our address space, laid out as `struct iovec`.
 ///
 /// Whoever keeps a piece keeps the [`MemoryMap`] it came from beside it. That is the obligation
-/// on which every access below rests, and the reason why pieces do not leave the crate: outside
-/// they are [`GuestSlice`]s, which borrow the request that holds the map.
+/// on which every access below rests, and the reason why pieces do not leave the crate.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Piece(libc::iovec);
@@ -167,45 +165,6 @@ words!(u8: AtomicU8, u16: AtomicU16, u64: AtomicU64);
 impl fmt::Debug for Piece {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}+{:#x}", self.start(), self.len())
-    }
-}
-
-/// A piece of a request's guest memory, laid out as `struct iovec`, for a system call that reads
-/// from it or writes to it. It is mapped, readable and writable as long as it lives; the driver
-/// may change its bytes at any time, so there are never `&[u8]` of it.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct GuestSlice<'r> {
-    piece: Piece,
-    request: PhantomData<&'r ()>,
-}
-
-impl GuestSlice<'_> {
-    /// The slice of this piece; whoever hands it out shortens its life to the request's.
-    #[inline]
-    pub(super) fn of(piece: Piece) -> Self {
-        Self { piece, request: PhantomData }
-    }
-
-    /// Where it begins in our address space.
-    pub fn as_ptr(&self) -> *mut u8 {
-        self.piece.start()
-    }
-
-    /// Its length in bytes.
-    pub fn len(&self) -> usize {
-        self.piece.len()
-    }
-
-    /// Whether it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl fmt::Debug for GuestSlice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.piece.fmt(f)
     }
 }
 

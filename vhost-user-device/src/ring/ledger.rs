@@ -238,8 +238,8 @@ impl Ledger {
     #[inline]
     pub(crate) fn disable_kicks(&mut self) {
         let State::Serving(ring) = &mut self.state else { return };
-        ring.disable_kicks();
-        if let Some(log) = &self.log {
+        let wrote = ring.disable_kicks();
+        if let Some(log) = self.log.as_ref().filter(|_| wrote) {
             log.used(ring.size(), 0, 0);
         }
     }

@@ -30,8 +30,8 @@ pub(crate) use ledger::{Ledger, Popped};
 pub(crate) use split::RingBroken;
 pub(crate) use written::WriteLog;
 
-pub use buffers::{Buffers, OutOfRange, Scratch};
-pub use guest::GuestSlice;
+pub(crate) use buffers::MOST_KEPT;
+pub use buffers::{Buffers, OutOfRange};
 pub use request::Request;
 
 #[cfg(test)]

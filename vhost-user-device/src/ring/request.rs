@@ -160,10 +160,12 @@ impl Spares {
         parts
     }
 
-    /// Keeps parts for later, unless they hold memory that is not `current` any more.
+    /// Keeps parts for later, unless they hold memory that is not `current` any more, or lists that
+    /// are not worth it.
     #[inline]
     pub(super) fn keep(&mut self, parts: Box<Parts>, current: Option<&Arc<MemoryMap>>) {
-        if current.is_some_and(|memory| Arc::ptr_eq(&parts.memory, memory)) {
+        let is_large = parts.readable.is_large() || parts.writable.is_large();
+        if !is_large && current.is_some_and(|memory| Arc::ptr_eq(&parts.memory, memory)) {
             self.spares.push(parts);
         }
     }

@@ -6,6 +6,9 @@
 use super::inflight::NotRecoverable;
 use super::shared::{NO_INTERRUPT, NO_NOTIFY, SharedRing};
 
+/// As far from an index as another one can be.
+const FAR: u16 = 0x8000;
+
 /// Where the device is in a ring. It outlives the pointers: a ring that does not translate for a
 /// while goes on from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +53,14 @@ pub(crate) struct SplitRing<S> {
     position: Position,
     /// `avail.idx` when it was last read.
     avail_idx: u16,
+    /// Whether the driver may have been asked for kicks.
+    kicks: bool,
 }
 
 impl<S: SharedRing> SplitRing<S> {
     /// The ring at these shared words, with VIRTIO_F_EVENT_IDX or without, from `position` on.
     pub(crate) fn new(shared: S, event_idx: bool, position: Position) -> Self {
-        Self { shared, event_idx, position, avail_idx: position.next_avail }
+        Self { shared, event_idx, position, avail_idx: position.next_avail, kicks: true }
     }
 
     /// The ring's size in descriptors.
@@ -142,15 +147,22 @@ impl<S: SharedRing> SplitRing<S> {
         first || crossed(self.shared.used_event(), old, new)
     }
 
-    /// Asks the driver for no kicks, while we look at the ring anyway.
+    /// Asks the driver for no kicks, while we look at the ring anyway. Returns whether anything had
+    /// to be written for that.
     ///
-    /// With EVENT_IDX there is nothing to write: until [`Self::enable_kicks`] moves the event
-    /// index, the driver passes it once and kicks at most once.
+    /// With EVENT_IDX the event index is moved as far away as it goes: the driver passes it, and
+    /// kicks, once in 32768 entries.
     #[inline]
-    pub(crate) fn disable_kicks(&mut self) {
-        if !self.event_idx {
+    pub(crate) fn disable_kicks(&mut self) -> bool {
+        if !std::mem::replace(&mut self.kicks, false) {
+            return false;
+        }
+        if self.event_idx {
+            self.shared.set_avail_event(self.position.next_avail.wrapping_add(FAR));
+        } else {
             self.shared.set_used_flags(NO_NOTIFY);
         }
+        true
     }
 
     /// Whether there is an available entry to take.
@@ -164,6 +176,7 @@ impl<S: SharedRing> SplitRing<S> {
     #[inline]
     #[must_use]
     pub(crate) fn enable_kicks(&mut self) -> bool {
+        self.kicks = true;
         if self.event_idx {
             self.shared.set_avail_event(self.position.next_avail);
         } else {

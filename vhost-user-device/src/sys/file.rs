@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{checked, checked_len};
+use super::checked;
 use crate::ring::Piece;
 
 /// The most pieces that one transfer can have: UIO_MAXIOV.
@@ -29,11 +29,7 @@ pub(crate) fn read_at(
     offset: u64,
     flags: libc::c_int,
 ) -> io::Result<usize> {
-    let (iovecs, count) = iovecs(pieces);
-    let offset = as_off_t(offset)?;
-    // SAFETY: `iovecs` points to `count` iovecs, each a piece of guest memory that is mapped and
-    // writable (see `Piece`) and that no Rust reference covers.
-    checked_len(unsafe { libc::preadv2(file.as_raw_fd(), iovecs, count.into(), offset, flags) })
+    transfer(libc::SYS_preadv2, file, pieces, offset, flags)
 }
 
 /// Writes guest memory at `offset` (bytes) of a file, as [`read_at`] reads.
@@ -43,10 +39,37 @@ pub(crate) fn write_at(
     offset: u64,
     flags: libc::c_int,
 ) -> io::Result<usize> {
+    transfer(libc::SYS_pwritev2, file, pieces, offset, flags)
+}
+
+/// One transfer by the system call `number`, SYS_preadv2 or SYS_pwritev2: without the C library,
+/// whose functions make each call a point where a thread can be cancelled.
+#[inline]
+fn transfer(
+    number: libc::c_long,
+    file: &File,
+    pieces: &[Piece],
+    offset: u64,
+    flags: libc::c_int,
+) -> io::Result<usize> {
     let (iovecs, count) = iovecs(pieces);
-    let offset = as_off_t(offset)?;
-    // SAFETY: as in `read_at`, and the kernel only reads the pieces.
-    checked_len(unsafe { libc::pwritev2(file.as_raw_fd(), iovecs, count.into(), offset, flags) })
+    let (fd, count) = (libc::c_long::from(file.as_raw_fd()), libc::c_long::from(count));
+    let (offset, flags) = (as_off_t(offset)?, libc::c_long::from(flags));
+    // The offset comes in two halves, of which the upper one counts where a register has 32 bits.
+    const UPPER: libc::c_long = 0;
+    // SAFETY: `iovecs` points to `count` iovecs, each a piece of memory that is mapped, writable if
+    // it is read to (see `Piece`), and that no Rust reference covers.
+    let moved = unsafe { libc::syscall(number, fd, iovecs, count, offset, UPPER, flags) };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("an offset in a file is passed to the kernel in one register");
+
+/// fdatasync(2), once: what it says first is told to nobody a second time.
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    // SAFETY: the call takes no pointers.
+    checked(unsafe { libc::fdatasync(file.as_raw_fd()) }).map(drop)
 }
 
 /// fallocate(2).

@@ -9,7 +9,7 @@ mod poll;
 mod socket;
 mod uring;
 
-pub(crate) use file::{allocate, discard, read_at, write_at};
+pub(crate) use file::{allocate, discard, read_at, sync_data, write_at};
 pub(crate) use lost::{Watch, losses};
 pub(crate) use notify::{Eventfd, Notifier};
 use poll::has_room;
@@ -50,15 +50,16 @@ pub(crate) fn run_on(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
-    // SAFETY: the set is plain data, for which zeroes are valid.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    let room = 8 * size_of_val(&set);
-    for cpu in cpus.iter().copied().filter(|cpu| *cpu < room) {
-        // SAFETY: the number is within the set.
-        unsafe { libc::CPU_SET(cpu, &mut set) };
+    // Room for as many CPUs as any kernel has.
+    let mut set = [0_u64; 128];
+    for cpu in cpus {
+        if let Some(word) = set.get_mut(cpu / 64) {
+            *word |= 1 << (cpu % 64);
+        }
     }
     // SAFETY: `set` is readable, of the size that is said.
-    checked(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) }).map(drop)
+    let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), set.as_ptr().cast()) };
+    checked(done).map(drop)
 }
 
 /// A file in memory whose size, `len` bytes, nobody can change.

@@ -10,7 +10,7 @@ use crate::causes;
 use crate::memory::{MemoryMap, OutsideMemory};
 use crate::ring::chain::ChainError;
 use crate::ring::shared::{Descriptor, INDIRECT, NEXT, WRITE};
-use crate::ring::{Buffers, Popped, RingBroken, Scratch};
+use crate::ring::{Buffers, Piece, Popped, RingBroken};
 
 const SIZE: u16 = 8;
 const LAYOUT: Layout = Layout { start: 0, size: SIZE };
@@ -81,9 +81,9 @@ fn pieces(bench: &mut Bench, driver: &mut Driver<'_>, head: u16) -> [Vec<usize>;
 }
 
 fn lengths(buffers: &Buffers) -> Vec<usize> {
-    let mut scratch = Scratch::default();
-    let slices = buffers.slices(0..buffers.len(), &mut scratch);
-    slices.iter().map(crate::GuestSlice::len).collect()
+    let mut pieces = Vec::new();
+    buffers.fill(0..buffers.len(), &mut pieces);
+    pieces.iter().map(Piece::len).collect()
 }
 
 fn readable(len: u32) -> Descriptor {

@@ -94,7 +94,7 @@ fn serve(bench: &mut Bench, kick: &Bell, call: &Bell) -> u32 {
     let mut taken = Vec::new();
     let (mut served, mut slept) = (0, 0);
     while served < REQUESTS {
-        bench.ledger.ring().expect("a ring").disable_kicks();
+        let _ = bench.ledger.ring().expect("a ring").disable_kicks();
         let mut more = take(bench, &mut taken);
         let all = random.one_in(2);
         let now = if all { taken.len() } else { below(&mut random, taken.len() + 1) };

@@ -24,6 +24,14 @@ use watch::Watched;
 /// The most bytes of ours that operations in flight may hold, as buffers for O_DIRECT.
 const MOST_BOUNCED: usize = 2 * 1024 * 1024;
 
+/// So many operations are submitted at once, rather than all of a round: a disk that has run dry gets
+/// the first ones while the others are on their way.
+const SUBMIT_AFTER: usize = 4;
+
+/// How often the kernel is told to let go of a descriptor, and how long it has each time.
+const LET_GO_TRIES: usize = 100;
+const LET_GO_EACH: Duration = Duration::from_millis(10);
+
 /// Completions with this bit are about polls, those without it about the slot of that number.
 const POLL: u64 = 1 << 63;
 /// The inbox.
@@ -38,8 +46,10 @@ pub(crate) struct Uring {
     ring: IoUring,
     slots: Slots,
     finished: VecDeque<Finished>,
-    /// Slots that wait until others let go of their buffers.
+    /// Slots that wait until others let go of their buffers, or of their places with the kernel.
     waiting: VecDeque<usize>,
+    /// How many slots the kernel has.
+    submitted: usize,
     /// Bytes of ours that are held by operations in flight.
     bounced: usize,
     inbox: Watched,
@@ -58,6 +68,7 @@ impl Uring {
             slots: Slots::default(),
             finished: VecDeque::new(),
             waiting: VecDeque::new(),
+            submitted: 0,
             bounced: 0,
             inbox: Watched::new(INBOX),
             kick: Watched::new(FIRST_KICK),
@@ -73,7 +84,16 @@ impl Uring {
     /// Has an operation done. It begins at the latest with [`Self::enter`] or [`Self::wait`].
     pub(crate) fn start(&mut self, job: Job) {
         let at = self.slots.add(job);
-        self.go_on(at);
+        // Not before those that came earlier.
+        if self.waiting.is_empty() {
+            self.go_on(at);
+        } else {
+            self.waiting.push_back(at);
+        }
+        if self.ring.submission().len() >= SUBMIT_AFTER {
+            // What could not be submitted is tried again.
+            let _ = self.ring.submit();
+        }
     }
 
     /// Whether something was started that the kernel has not been told of.
@@ -114,7 +134,7 @@ impl Uring {
         kick: Option<&Arc<Notifier>>,
         timeout: Option<Duration>,
     ) -> io::Result<[Wait; 2]> {
-        self.watch_kick(kick);
+        self.watch_kick(kick)?;
         if let Some(entry) = self.inbox.arm(inbox.as_raw_fd()) {
             self.push(&entry);
         }
@@ -127,33 +147,62 @@ impl Uring {
     }
 
     /// Watches this descriptor instead of the one before.
-    fn watch_kick(&mut self, kick: Option<&Arc<Notifier>>) {
+    fn watch_kick(&mut self, kick: Option<&Arc<Notifier>>) -> io::Result<()> {
         let same = match (&self.kick_of, kick) {
             (None, None) => true,
             (Some(old), Some(new)) => Arc::ptr_eq(old, new),
             _ => false,
         };
-        if same {
-            return;
+        if !same {
+            self.let_go()?;
+            self.kick_of = kick.map(Arc::clone);
         }
-        if let Some(entry) = self.kick.disarm(REMOVED) {
-            self.push(&entry);
-        }
-        self.kick = self.kick.next();
-        self.kick_of = kick.map(Arc::clone);
+        Ok(())
     }
 
-    /// Submits what is left of the operation in this slot, unless it has to wait for a buffer.
+    /// Lets go of the descriptor that kicks come by: after that neither the kernel has it nor we.
+    pub(crate) fn let_go(&mut self) -> io::Result<()> {
+        for _ in 0..LET_GO_TRIES {
+            let Some(entry) = self.kick.disarm(REMOVED) else { break };
+            self.push(&entry);
+            // Some kernels find the poll busy, and have to be told again.
+            self.enter_for(1, Some(LET_GO_EACH))?;
+        }
+        let left = self.kick.is_armed();
+        self.kick = self.kick.next();
+        self.kick_of = None;
+        if left { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+
+    /// Submits what is left of the operation in this slot, unless it has to wait for others.
     fn go_on(&mut self, at: usize) {
+        let (room, may) = (self.submitted < setup::MOST_SUBMITTED, self.may_bounce());
         let Some(slot) = self.slots.get(at) else { return };
-        let may = if self.bounced < MOST_BOUNCED { MayBounce::Yes } else { MayBounce::No };
-        if !slot.plan(may) {
-            self.waiting.push_back(at);
-            return;
+        match if room { slot.plan(may) } else { Ok(false) } {
+            Ok(true) => {}
+            Ok(false) => return self.waiting.push_back(at),
+            Err(error) => return self.end(at, Err(error)),
         }
         self.bounced += slot.holds();
+        self.submitted += 1;
         let entry = slot.entry().user_data(at as u64);
         self.push(&entry);
+    }
+
+    /// The operation in this slot is over.
+    fn end(&mut self, at: usize, result: io::Result<usize>) {
+        if let Some(Job { request, tag, .. }) = self.slots.remove(at) {
+            self.finished.push_back(Finished { request, tag, result });
+        }
+    }
+
+    /// Whether whatever waits could go on.
+    fn has_room(&self) -> bool {
+        self.submitted < setup::MOST_SUBMITTED && self.may_bounce() == MayBounce::Yes
+    }
+
+    fn may_bounce(&self) -> MayBounce {
+        if self.bounced < MOST_BOUNCED { MayBounce::Yes } else { MayBounce::No }
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
@@ -222,15 +271,12 @@ impl Uring {
         let Ok(at) = usize::try_from(name) else { return };
         let Some(slot) = self.slots.get(at) else { return };
         self.bounced -= slot.holds();
+        self.submitted -= 1;
         match slot.took(result) {
             Taken::InPart => self.go_on(at),
-            Taken::Whole(result) => {
-                if let Some(Job { request, tag, .. }) = self.slots.remove(at) {
-                    self.finished.push_back(Finished { request, tag, result });
-                }
-            }
+            Taken::Whole(result) => self.end(at, result),
         }
-        while self.bounced < MOST_BOUNCED
+        while self.has_room()
             && let Some(at) = self.waiting.pop_front()
         {
             self.go_on(at);

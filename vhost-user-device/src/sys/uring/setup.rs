@@ -8,10 +8,14 @@ use io_uring::register::Restriction;
 use io_uring::{Builder, IoUring, opcode};
 
 /// Submissions that fit at once; when they are full they are handed over.
-const ENTRIES: u32 = 128;
+const ENTRIES: u32 = 32;
 
-/// Completions that fit. The kernel keeps what does not until there is room.
+/// Completions that fit.
 const COMPLETIONS: u32 = 256;
+
+/// The most operations that the kernel has at once: there is room for the completions of all of them,
+/// and for some words about descriptors. Where there is none the kernel takes no submissions.
+pub(super) const MOST_SUBMITTED: usize = 240;
 
 /// What the kernel may be asked for.
 const OPERATIONS: [u8; 6] = [

@@ -8,13 +8,14 @@ use std::os::fd::AsRawFd;
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
 
-use crate::io::{Job, MayBounce, Operation, Transfer};
+use crate::io::{Job, MayBounce, Operation, Transfer, Tries};
 use crate::sys::file::iovecs;
 
 /// An operation in flight. What the kernel was pointed to stays where it is until it is done.
 pub(super) struct Slot {
-    pub(super) job: Job,
+    job: Job,
     transfer: Transfer,
+    tries: Tries,
 }
 
 /// How far the kernel has come.
@@ -37,7 +38,8 @@ pub(super) struct Slots {
 impl Slots {
     /// Takes a slot for an operation, and returns its number.
     pub(super) fn add(&mut self, job: Job) -> usize {
-        let slot = Some(Slot { job, transfer: self.spares.pop().unwrap_or_default() });
+        let transfer = self.spares.pop().unwrap_or_default();
+        let slot = Some(Slot { job, transfer, tries: Tries::default() });
         let at = self.free.pop().unwrap_or(self.slots.len());
         match self.slots.get_mut(at) {
             Some(place) => *place = slot,
@@ -52,8 +54,9 @@ impl Slots {
 
     /// Frees a slot, of which the kernel knows no more.
     pub(super) fn remove(&mut self, at: usize) -> Option<Job> {
-        let Slot { job, transfer } = self.slots.get_mut(at)?.take()?;
+        let Slot { job, mut transfer, .. } = self.slots.get_mut(at)?.take()?;
         self.free.push(at);
+        transfer.clear();
         self.spares.push(transfer);
         Some(job)
     }
@@ -65,7 +68,10 @@ impl Slots {
 
 impl Slot {
     /// Plans what is left. Returns whether it can be submitted now.
-    pub(super) fn plan(&mut self, may_bounce: MayBounce) -> bool {
+    ///
+    /// # Errors
+    /// It is over: see [`Transfer::plan`].
+    pub(super) fn plan(&mut self, may_bounce: MayBounce) -> io::Result<bool> {
         let Job { file, operation, done, request, .. } = &self.job;
         self.transfer.plan(file.access(), operation, *done, request, may_bounce)
     }
@@ -85,9 +91,8 @@ impl Slot {
             Operation::Read { .. } => {
                 opcode::Readv::new(fd, pieces, count.into()).offset(offset).build()
             }
-            Operation::Write { durable, .. } => {
-                let flags = if *durable { libc::RWF_DSYNC } else { 0 };
-                opcode::Writev::new(fd, pieces, count.into()).offset(offset).rw_flags(flags).build()
+            Operation::Write { .. } => {
+                opcode::Writev::new(fd, pieces, count.into()).offset(offset).build()
             }
             Operation::Allocate { mode, len, .. } => {
                 opcode::Fallocate::new(fd, *len).offset(offset).mode(*mode).build()
@@ -112,8 +117,15 @@ impl Slot {
                     Taken::Whole(Ok(*done))
                 }
             }
-            Err(_) if matches!(-result, libc::EINTR | libc::EAGAIN) => Taken::InPart,
-            Err(_) => Taken::Whole(Err(io::Error::from_raw_os_error(-result))),
+            Err(_) => {
+                let error = io::Error::from_raw_os_error(-result);
+                // What has no bytes is not tried again: a loss that a sync told is told only once.
+                if operation.len() != 0 && self.tries.again_after(&error) {
+                    Taken::InPart
+                } else {
+                    Taken::Whole(Err(error))
+                }
+            }
         }
     }
 }

@@ -43,9 +43,13 @@ impl Watched {
     }
 
     /// What ends that, if it is watched; its own result comes under the name `done`.
-    pub(super) fn disarm(&mut self, done: u64) -> Option<squeue::Entry> {
-        let armed = mem::replace(&mut self.armed, false);
-        armed.then(|| opcode::PollRemove::new(self.name).build().user_data(done))
+    pub(super) fn disarm(&self, done: u64) -> Option<squeue::Entry> {
+        self.armed.then(|| opcode::PollRemove::new(self.name).build().user_data(done))
+    }
+
+    /// Whether the kernel has the descriptor.
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed
     }
 
     /// Takes what the kernel saw.
