@@ -14,8 +14,17 @@ use crate::driver::{Queue, Segment, Used};
 use crate::image::SECTOR;
 use crate::memory::Buffer;
 
+mod config;
+mod extents;
+
+pub use config::{BlkConfig, WRITEBACK_AT};
+pub use extents::{Extent, UNMAP};
+
 /// The length of the answer to GET_ID.
 pub const ID_LEN: usize = 20;
+
+/// The length of the header.
+const HEADER: usize = 16;
 
 /// What is in the status byte before the device writes it.
 const UNTOUCHED: u8 = 0xff;
@@ -68,7 +77,7 @@ impl Request {
         let mut request = Self {
             readable,
             writable: room + 1,
-            readable_cuts: vec![16],
+            readable_cuts: vec![HEADER],
             writable_cuts: Vec::new(),
             indirect: false,
         };
@@ -116,6 +125,11 @@ impl Request {
         assert_eq!(lengths.iter().sum::<usize>(), self.writable, "all of the part");
         self.writable_cuts = lengths.to_vec();
         self
+    }
+
+    /// Whether it has data for the device.
+    pub fn is_write(&self) -> bool {
+        self.readable.len() > HEADER
     }
 
     /// Puts its descriptors in a table of its own.

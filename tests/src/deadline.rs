@@ -27,6 +27,11 @@ impl Deadline {
         Self(Instant::now() + patience)
     }
 
+    /// One that nobody lives to see: for a thread that waits to be ended.
+    pub fn never() -> Self {
+        Self::after(Duration::from_secs(1 << 30))
+    }
+
     /// Whether it has passed.
     pub fn is_over(self) -> bool {
         self.left().is_zero()

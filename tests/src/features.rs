@@ -25,6 +25,14 @@ pub const RO: u64 = 1 << virtio_blk::VIRTIO_BLK_F_RO;
 pub const BLK_SIZE: u64 = 1 << virtio_blk::VIRTIO_BLK_F_BLK_SIZE;
 /// VIRTIO_BLK_F_FLUSH: there is a flush request.
 pub const FLUSH: u64 = 1 << virtio_blk::VIRTIO_BLK_F_FLUSH;
+/// VIRTIO_BLK_F_TOPOLOGY: the config space has the sizes that suit the device.
+pub const TOPOLOGY: u64 = 1 << virtio_blk::VIRTIO_BLK_F_TOPOLOGY;
+/// VIRTIO_BLK_F_CONFIG_WCE: the driver may say whether there is a write-back cache.
+pub const CONFIG_WCE: u64 = 1 << virtio_blk::VIRTIO_BLK_F_CONFIG_WCE;
+/// VIRTIO_BLK_F_DISCARD: there is a discard request.
+pub const DISCARD: u64 = 1 << virtio_blk::VIRTIO_BLK_F_DISCARD;
+/// VIRTIO_BLK_F_WRITE_ZEROES: there is a request for zeroes.
+pub const WRITE_ZEROES: u64 = 1 << virtio_blk::VIRTIO_BLK_F_WRITE_ZEROES;
 /// VIRTIO_BLK_F_MQ: the config space has the number of queues.
 pub const MQ: u64 = 1 << virtio_blk::VIRTIO_BLK_F_MQ;
 

@@ -27,6 +27,12 @@
 //! - [`in_flight::InFlightRegion`]: what a back end notes about its requests, to be read and written.
 //! - [`blk::BlkQueue`]: requests to a block device, one by one or many in flight.
 //!
+//! And what a daemon stands on: [`fuse::FuseFile`] is a file that fails and waits as it is told to,
+//! [`private_mounts`] has file systems that fill up, [`strace::Strace`] the system calls in their
+//! order. [`on_each_engine!`] has a test done once for each way of input and output.
+//!
+//! Apart from them, [`load`] drives a block device as fast as it goes.
+//!
 //! Nothing here sleeps. Whoever waits does so for a descriptor or a condition, and panics with a
 //! sentence about it after [`deadline::PATIENCE`]: a failed expectation ends the test that had it.
 //! For the same reason these calls panic where a library would return an error.
@@ -37,19 +43,24 @@ pub mod daemon;
 pub mod deadline;
 pub mod dirty_log;
 pub mod driver;
+pub mod engines;
 pub mod eventfd;
 pub mod features;
 pub mod frontend;
+pub mod fuse;
 pub mod guest;
 pub mod image;
 pub mod in_flight;
 pub mod lingering;
+pub mod load;
 pub mod memory;
 pub mod orders;
+pub mod private_mounts;
 pub mod random;
 pub mod reference;
 pub mod requires;
 pub mod served;
+pub mod strace;
 
 #[expect(unsafe_code, reason = "shared memory, and system calls that std has no call for")]
 mod sys;
@@ -58,7 +69,7 @@ mod sys;
 pub mod prelude {
     pub use vhost::vhost_user::message::{FrontendReq, VhostUserMemoryRegion};
 
-    pub use crate::blk::{BlkQueue, Completion, Request, Status};
+    pub use crate::blk::{BlkQueue, Completion, Extent, Request, Status, UNMAP};
     pub use crate::bytes::Bytes;
     pub use crate::daemon::{Daemon, Exit};
     pub use crate::driver::{Descriptor, Queue, Segment, Used};
@@ -67,5 +78,6 @@ pub mod prelude {
     pub use crate::image::{Image, SECTOR};
     pub use crate::in_flight::InFlightRegion;
     pub use crate::memory::{GuestMemory, RegionAt};
-    pub use crate::served::{Served, USUAL};
+    pub use crate::on_each_engine;
+    pub use crate::served::{Driven, Served, USUAL};
 }

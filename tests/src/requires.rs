@@ -5,7 +5,7 @@
 use std::env;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,6 +80,16 @@ fn read_number(file: &File) -> io::Result<u64> {
     text.trim().parse().map_err(io::Error::other)
 }
 
+/// Whether what is at `path` can be read and written past the page cache; if it can't, says so on
+/// standard error.
+///
+/// # Panics
+/// If it can't where nothing may be missing: when the environment has `CI`.
+pub fn direct_io(path: &Path) -> bool {
+    let direct = File::options().read(true).custom_flags(libc::O_DIRECT).open(path);
+    met(direct.is_ok(), &format!("to open {} with O_DIRECT", path.display()))
+}
+
 /// A block device that has the bytes of a file; it goes with the value.
 #[derive(Debug)]
 pub struct LoopDevice(PathBuf);
@@ -89,10 +99,19 @@ pub struct LoopDevice(PathBuf);
 /// # Panics
 /// If it can't where nothing may be missing: when the environment has `CI`.
 pub fn loop_device(file: &Path) -> Option<LoopDevice> {
+    loop_device_with_sectors(file, 512)
+}
+
+/// The same, with logical sectors of `len` bytes.
+///
+/// # Panics
+/// As [`loop_device`].
+pub fn loop_device_with_sectors(file: &Path, len: u32) -> Option<LoopDevice> {
     if !root() {
         return None;
     }
-    let made = losetup().args(["--find", "--show"]).arg(file).output();
+    let sectors = format!("--sector-size={len}");
+    let made = losetup().args(["--find", "--show", &sectors]).arg(file).output();
     let made = made.ok().filter(|output| output.status.success());
     if !met(made.is_some(), "a loop device") {
         return None;
@@ -129,7 +148,7 @@ fn losetup() -> Command {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that does not run must be heard of")]
-fn met(met: bool, what: &str) -> bool {
+pub(crate) fn met(met: bool, what: &str) -> bool {
     if !met {
         assert!(env::var_os("CI").is_none(), "this test needs {what}");
         eprintln!("SKIPPED: this test needs {what}");

@@ -3,7 +3,7 @@
 //! What most tests begin with: an image, a daemon that serves it, and a front end with one queue.
 
 use crate::blk::BlkQueue;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Launch};
 use crate::features::{EVENT_IDX, FLUSH, INDIRECT_DESC, VERSION_1};
 use crate::frontend::Frontend;
 use crate::image::Image;
@@ -51,5 +51,27 @@ impl Served {
         let mut frontend = Frontend::connect(&daemon).negotiate(USUAL);
         let disk = frontend.blk(0, 16);
         Self { disk, frontend, daemon, image }
+    }
+}
+
+/// Whatever a daemon serves, with a front end and one queue. For those who keep the image.
+#[derive(Debug)]
+pub struct Driven {
+    /// The device's queue 0, of 16 descriptors.
+    pub disk: BlkQueue,
+    /// The front end, which may start more queues.
+    pub frontend: Frontend,
+    /// The daemon.
+    pub daemon: Daemon,
+}
+
+impl Driven {
+    /// What `launch` starts, with `features` acked.
+    #[track_caller]
+    pub fn start(launch: Launch, features: u64) -> Self {
+        let daemon = launch.start();
+        let mut frontend = Frontend::connect(&daemon).negotiate(features);
+        let disk = frontend.blk(0, 16);
+        Self { disk, frontend, daemon }
     }
 }

@@ -10,10 +10,14 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
+mod filter;
 mod limit;
+mod mount;
 mod thread;
 
+pub(crate) use filter::refuse;
 pub(crate) use limit::{limit_file_size, linger};
+pub(crate) use mount::{mount, own_mounts, unmount};
 pub(crate) use thread::{resume_thread, stop_thread};
 
 /// As many descriptors as one message may carry on Linux (SCM_MAX_FD).

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vhost_user_device::{
-    Backend, Turn, ConfigRefused, ConfigWriter, Device, DeviceQueue, Interest, Phase, Threads,
-    Request, Session, StartError, VirtioFeatures,
+    Backend, ConfigRefused, ConfigWriter, Device, DeviceQueue, Interest, Phase, Request, Session,
+    StartError, Threads, Turn, VirtioFeatures,
 };
 
 use crate::device::{CONFIG, FEATURES, LONGEST, QUEUES, WRITABLE};

@@ -17,6 +17,7 @@ use super::log::Log;
 use super::running::{Daemon, Exit, Process};
 use crate::deadline::Deadline;
 use crate::image::Image;
+use crate::sys;
 
 /// Passes the descriptor that is the shell's standard input on as number 3.
 const HAND_OVER: &str = r#"exec 3<&0 0</dev/null; exec "$0" "$@""#;
@@ -27,6 +28,7 @@ const ACTIVATE: &str = r#"exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec
 #[derive(Debug)]
 #[must_use = "a daemon runs when it is started"]
 pub struct Launch {
+    wrapper: Vec<OsString>,
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -34,6 +36,7 @@ pub struct Launch {
     socket: Option<PathBuf>,
     handed: Option<(OwnedFd, &'static str)>,
     journal: bool,
+    refused: Option<(i64, i32)>,
 }
 
 /// A daemon that ran until it ended by itself.
@@ -52,8 +55,30 @@ impl Launch {
     pub fn of(program: PathBuf) -> Self {
         let folder = TempDir::with_prefix("daemon-").expect("make a folder for the daemon");
         let socket = Some(folder.path().join("socket"));
-        let (arguments, environment) = (Vec::new(), Vec::new());
-        Self { program, arguments, environment, folder, socket, handed: None, journal: false }
+        Self {
+            wrapper: Vec::new(),
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder,
+            socket,
+            handed: None,
+            journal: false,
+            refused: None,
+        }
+    }
+
+    /// By way of another program, which starts it: that and its arguments. Not together with a
+    /// socket that is handed over.
+    pub fn under<A: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// On a host that has the system call `number` fail with `errno`, as that of a container may.
+    pub fn refused(mut self, number: i64, errno: i32) -> Self {
+        self.refused = Some((number, errno));
+        self
     }
 
     /// Serves `image`: `--blk-file`.
@@ -153,7 +178,14 @@ impl Launch {
     /// Starts the daemon and waits for nothing.
     pub fn spawn(self) -> Daemon {
         let mut command = match &self.handed {
-            None => Command::new(&self.program),
+            None => match self.wrapper.split_first() {
+                None => Command::new(&self.program),
+                Some((wrapper, arguments)) => {
+                    let mut wrapped = Command::new(wrapper);
+                    wrapped.args(arguments).arg(&self.program);
+                    wrapped
+                }
+            },
             Some((_, script)) => {
                 let mut shell = Command::new("/bin/sh");
                 shell.arg("-c").arg(script).arg(&self.program);
@@ -169,6 +201,9 @@ impl Launch {
             command.env_remove(name);
         }
         command.envs(self.environment);
+        if let Some((number, errno)) = self.refused {
+            sys::refuse(&mut command, number, errno);
+        }
         let stdin = self.handed.map_or_else(Stdio::null, |(socket, _)| socket.into());
         let (log, stderr) = io::pipe().expect("make a pipe for standard error");
         if self.journal {

@@ -3,13 +3,16 @@
 //! Running the built daemons, each on a socket of its own.
 
 mod binary;
+mod descriptors;
 mod launch;
 mod log;
 mod running;
 mod stopped;
+mod threads;
 
 pub use binary::{binary, binary_with_hooks};
 pub use launch::{Launch, Ran};
 pub use log::Log;
 pub use running::{Daemon, Exit, Process, Stopping};
 pub use stopped::StoppedThread;
+pub use threads::Thread;

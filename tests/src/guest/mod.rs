@@ -35,7 +35,9 @@ mod disk_work;
 mod kernel;
 mod qemu;
 mod running;
+mod scratch_disk;
 mod setup;
+mod tools;
 mod uml;
 
 use std::path::PathBuf;
@@ -49,7 +51,9 @@ pub use disk_work::DiskWork;
 pub use kernel::Kernel;
 pub use qemu::Qemu;
 pub use running::Guest;
+pub use scratch_disk::ScratchDisk;
 pub use setup::{Found, required};
+pub use tools::Tools;
 pub use uml::Uml;
 
 /// A vhost-user-blk back end, as a guest's disk.

@@ -57,11 +57,20 @@ impl Qemu {
     /// The command that [`Qemu::start`] starts.
     pub fn command(&self, boot: &Boot, accel: Accel, disk: &Attached) -> Command {
         let mut command = self.machine(boot, accel, "");
-        command.arg("-chardev");
-        command.arg(format!("socket,id=disk,path={}", disk.socket.display()));
-        command.arg("-device");
-        command.arg(format!("vhost-user-blk-pci,chardev=disk,num-queues={}", disk.queues));
+        attach(&mut command, "disk", disk);
         command
+    }
+
+    /// Starts the same guest with several disks, as /dev/vda, /dev/vdb and so on.
+    ///
+    /// # Errors
+    /// QEMU can't be started.
+    pub fn start_with_disks(&self, boot: &Boot, accel: Accel, disks: &[Attached]) -> Result<Guest> {
+        let mut command = self.machine(boot, accel, "");
+        for (number, disk) in disks.iter().enumerate() {
+            attach(&mut command, &format!("disk{number}"), disk);
+        }
+        Guest::start(command, Processes::One, Watch::Record, LIFETIME)
     }
 
     /// Starts the same guest, which keeps on connecting to its disk while nobody serves that, and
@@ -135,4 +144,11 @@ impl Qemu {
         command.arg("-append").arg(format!("{common} {kernel_argument}").trim_end());
         command
     }
+}
+
+/// Gives the guest one disk more.
+fn attach(command: &mut Command, id: &str, disk: &Attached) {
+    let socket = format!("socket,id={id},path={}", disk.socket.display());
+    let device = format!("vhost-user-blk-pci,chardev={id},num-queues={}", disk.queues);
+    command.args(["-chardev", &socket, "-device", &device]);
 }

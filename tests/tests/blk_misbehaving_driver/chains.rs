@@ -5,7 +5,7 @@
 use vhost_user_tests::driver::{NEXT, WRITE};
 use vhost_user_tests::prelude::*;
 
-use crate::Bench;
+use super::Bench;
 
 #[test]
 fn chain_that_loops_on_its_first_descriptor_is_given_back() {

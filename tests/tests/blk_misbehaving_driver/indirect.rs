@@ -6,7 +6,7 @@ use vhost_user_tests::driver::{INDIRECT, NEXT};
 use vhost_user_tests::memory::Buffer;
 use vhost_user_tests::prelude::*;
 
-use crate::{Bench, Read};
+use super::{Bench, Read};
 
 /// The descriptors of a good read, in the order of a table.
 fn entries(read: &Read) -> Vec<Descriptor> {

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use vhost_user_tests::memory::BASE;
 use vhost_user_tests::prelude::*;
 
-use crate::Bench;
+use super::Bench;
 
 const MIB: u64 = 1 << 20;
 

@@ -10,7 +10,7 @@ use vhost_user_tests::memory::BASE;
 use vhost_user_tests::prelude::*;
 use vhost_user_tests::random::Random;
 
-use crate::Bench;
+use super::Bench;
 
 const MIB: u64 = 1 << 20;
 /// Where random addresses lead, if they lead anywhere: a region without any ring.

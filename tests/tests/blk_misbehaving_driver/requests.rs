@@ -4,7 +4,7 @@
 
 use vhost_user_tests::prelude::*;
 
-use crate::Bench;
+use super::Bench;
 
 #[test]
 fn request_without_a_status_is_given_back() {

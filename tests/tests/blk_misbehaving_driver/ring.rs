@@ -4,7 +4,7 @@
 
 use vhost_user_tests::prelude::*;
 
-use crate::Bench;
+use super::Bench;
 
 /// The queue 0 is broken; the front end is told, the log says so once, and all else goes on.
 #[track_caller]

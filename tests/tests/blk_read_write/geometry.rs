@@ -4,7 +4,7 @@
 
 use vhost_user_tests::prelude::*;
 
-use crate::foreign;
+use super::foreign;
 
 #[test]
 fn read_past_the_end_is_an_error_and_the_device_lives_on() {

@@ -65,11 +65,11 @@ fn last_queue_is_served_though_those_before_it_were_never_started() {
 #[test]
 fn queues_driven_at_the_same_time_do_not_mix_up_their_requests() {
     let mut it = Served::blk();
-    let others: Vec<BlkQueue> = (1..4).map(|index| it.frontend.blk(index, 64)).collect();
+    let mut others: Vec<BlkQueue> = (1..4).map(|index| it.frontend.blk(index, 64)).collect();
     let image = &it.image;
     thread::scope(|scope| {
-        for (mine, mut disk) in (0..).zip(others) {
-            scope.spawn(move || rewrite_and_check(&mut disk, image, mine * 16));
+        for (mine, disk) in (0..).zip(&mut others) {
+            scope.spawn(move || rewrite_and_check(disk, image, mine * 16));
         }
     });
 }

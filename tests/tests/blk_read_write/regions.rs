@@ -5,7 +5,7 @@
 use vhost_user_tests::memory::BASE;
 use vhost_user_tests::prelude::*;
 
-use crate::foreign;
+use super::foreign;
 
 const MIB: u64 = 1 << 20;
 

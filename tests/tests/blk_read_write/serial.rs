@@ -24,6 +24,7 @@ fn serial_by_default_stays_the_same_for_the_same_image() {
     assert!(!name.is_empty());
     assert!(name.len() <= ID_LEN && name.is_ascii(), "{name:?}");
 
+    assert_eq!(first.daemon.sigterm().wait(), Exit::Clean);
     let other = Image::of_sectors(1);
     let mut names = [&first.image, &other].map(|image| {
         let daemon = Daemon::blk().image(image).start();

@@ -4,7 +4,7 @@
 
 use vhost_user_tests::prelude::*;
 
-use crate::foreign;
+use super::foreign;
 
 #[test]
 fn header_in_single_bytes_is_understood() {

@@ -96,10 +96,10 @@ fn disk_that_is_moved_and_replaced_is_still_the_one_that_was_opened() {
 #[test]
 fn resizing_under_load_fails_only_what_is_beyond_the_end() {
     let mut it = Served::blk();
-    let others = [1, 2].map(|index| it.frontend.blk(index, 16));
+    let mut others = [1, 2].map(|index| it.frontend.blk(index, 16));
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        for (mine, disk) in (1..).zip(others) {
+        for (mine, disk) in (1..).zip(&mut others) {
             let over = &over;
             scope.spawn(move || {
                 let (there, beyond) = reach_over_the_end(disk, mine * 16, over);
@@ -119,7 +119,7 @@ fn resizing_under_load_fails_only_what_is_beyond_the_end() {
 
 /// Writes a sector that is always there, and reads one 64 sectors behind it that is there at times;
 /// how often it was and how often it wasn't.
-fn reach_over_the_end(mut disk: BlkQueue, sector: u64, over: &AtomicBool) -> (u64, u64) {
+fn reach_over_the_end(disk: &mut BlkQueue, sector: u64, over: &AtomicBool) -> (u64, u64) {
     let (mut there, mut beyond) = (0, 0);
     while !over.load(Ordering::Relaxed) {
         let new = Image::contents(1000 + there + beyond);

@@ -7,8 +7,8 @@ use vhost_user_tests::daemon::Launch;
 use vhost_user_tests::deadline::Deadline;
 use vhost_user_tests::prelude::*;
 
-use crate::checked_disk::{Asked, CheckedDisk};
-use crate::{Life, Lives};
+use super::checked_disk::{Asked, CheckedDisk};
+use super::{Life, Lives};
 
 /// How many descriptors each queue has: enough for 32 requests of three.
 const SIZE: u16 = 128;

@@ -10,7 +10,7 @@ use vhost_user_tests::driver::Descriptor;
 use vhost_user_tests::in_flight::Entry;
 use vhost_user_tests::prelude::*;
 
-use crate::{Life, Lives};
+use super::{Life, Lives};
 
 const SIZE: u16 = 16;
 const SECTORS: u64 = 64;

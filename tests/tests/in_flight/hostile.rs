@@ -6,7 +6,7 @@ use vhost_user_tests::deadline::until;
 use vhost_user_tests::in_flight::{Entry, QueuePart};
 use vhost_user_tests::prelude::*;
 
-use crate::{Life, Lives};
+use super::{Life, Lives};
 
 const SIZE: u16 = 16;
 

@@ -13,8 +13,8 @@ use vhost_user_tests::eventfd::EventFd;
 use vhost_user_tests::prelude::*;
 use vhost_user_tests::random::Random;
 
-use crate::Lives;
-use crate::checked_disk::{Asked, CheckedDisk};
+use super::Lives;
+use super::checked_disk::{Asked, CheckedDisk};
 
 /// How often the daemon is killed.
 const KILLS: u64 = 50;
@@ -34,19 +34,32 @@ const SECTORS: u64 = BLOCKS * BLOCK;
 
 #[test]
 fn disk_whose_daemon_is_killed_fifty_times_under_load_loses_nothing() {
+    kill_under_load(&[]);
+}
+
+/// Then the host has the requests in its hands when the daemon ends, and they take their time.
+#[test]
+fn disk_past_the_page_cache_whose_daemon_is_killed_fifty_times_under_load_loses_nothing() {
+    kill_under_load(&["--cache", "none"]);
+}
+
+#[track_caller]
+fn kill_under_load(arguments: &[&str]) {
     let seed = Random::seed();
-    println!("VHOST_USER_TEST_SEED={seed}");
+    tell(&format!("VHOST_USER_TEST_SEED={seed}"));
     let mut random = Random::of(seed);
     let mut lives = Lives::new(2 * SECTORS, SIZE);
     let mut loads =
         [0, 1].map(|queue| Load::new(lives.queue(), queue * SECTORS, Random::of(random.number())));
     let mut marks = Vec::new();
     for kill in 0..KILLS {
-        let launch =
-            Daemon::blk_with_hooks().env("VHOST_USER_TEST_SHUFFLE", random.number().to_string());
+        let shuffle = random.number().to_string();
+        let launch = Daemon::blk_with_hooks().env("VHOST_USER_TEST_SHUFFLE", shuffle);
+        let launch = launch.args(arguments.iter().copied());
         let life = lives.begin(launch, loads.iter().flat_map(|load| load.disk.queues()));
-        let delay =
-            Duration::from_micros(random.below(u64::try_from(LONGEST.as_micros()).unwrap()));
+        let delay = Duration::from_micros(
+            random.below(u64::try_from(LONGEST.as_micros()).expect("a time")),
+        );
         let (served, gone) = (AtomicU64::new(0), EventFd::new());
         thread::scope(|scope| {
             for load in &mut loads {
@@ -58,19 +71,24 @@ fn disk_whose_daemon_is_killed_fifty_times_under_load_loses_nothing() {
             life.daemon.sigkill();
             gone.signal();
         });
-        marks.push(lives.region.as_ref().unwrap().marks());
+        marks.push(lives.region.as_ref().expect("a region").marks());
     }
     let served: u64 = loads.iter().map(|load| load.served).sum();
-    println!("FIGURE: {served} requests were served; in flight at each kill: {marks:?}");
+    tell(&format!("FIGURE: {served} requests were served; in flight at each kill: {marks:?}"));
     marks.sort_unstable();
     let median = marks[marks.len() / 2];
-    println!("FIGURE: in flight at a kill, median: {median}");
+    tell(&format!("FIGURE: in flight at a kill, median: {median}"));
     assert!(median > IN_FLIGHT, "{median} requests in flight at a kill, median");
 
     let mut disks = loads.map(|load| load.disk);
     let life = lives.begin(Daemon::blk(), disks.iter().flat_map(CheckedDisk::queues));
     disks.iter_mut().for_each(CheckedDisk::wait_for_all);
     life.end_settled(&lives, &disks);
+}
+
+#[expect(clippy::print_stdout, reason = "whoever reads of a failure wants to play it again")]
+fn tell(line: &str) {
+    println!("{line}");
 }
 
 /// A driver that keeps a queue filled with writes, reads and, now and then, a flush.

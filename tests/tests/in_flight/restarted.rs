@@ -5,8 +5,8 @@
 
 use vhost_user_tests::prelude::*;
 
-use crate::Lives;
-use crate::checked_disk::CheckedDisk;
+use super::Lives;
+use super::checked_disk::CheckedDisk;
 
 const SIZE: u16 = 128;
 const SECTORS: u64 = 512;
@@ -130,7 +130,7 @@ fn front_end_that_comes_back_to_the_same_daemon_goes_on_with_its_region() {
         write_many(&mut disk);
         drop(life.frontend);
         life.frontend = lives.connect(&life.daemon, 1);
-        crate::start(&life.frontend, 0, &disk.queues()[0].queue);
+        super::start(&life.frontend, 0, &disk.queues()[0].queue);
         disk.wait_for_all();
     }
     life.end_settled(&lives, &[disk]);
@@ -149,7 +149,7 @@ fn front_end_without_a_region_goes_on_where_the_used_ring_ends() {
         };
         let daemon = lives.daemon(Daemon::blk());
         let frontend = connect(&daemon);
-        crate::start(&frontend, 0, &disk.queues()[0].queue);
+        super::start(&frontend, 0, &disk.queues()[0].queue);
         write_many(disk);
         disk.wait_for_all();
         daemon.sigkill();
@@ -157,7 +157,7 @@ fn front_end_without_a_region_goes_on_where_the_used_ring_ends() {
 
         let daemon = lives.daemon(Daemon::blk());
         let frontend = connect(&daemon);
-        crate::start(&frontend, 0, &disk.queues()[0].queue);
+        super::start(&frontend, 0, &disk.queues()[0].queue);
         disk.wait_for_all();
         let used = disk.queues()[0].queue.used_index();
         assert_eq!(frontend.get_vring_base(0), u32::from(used));

@@ -58,6 +58,22 @@ fn sighup_has_no_effect() {
 }
 
 #[test]
+fn sighup_before_serving_begins_has_no_effect() {
+    let (image, launch) = blk();
+    let first = launch.start();
+    // It waits for the lock on the image.
+    let second = Daemon::blk().image(&image).spawn();
+    let opened = || (!second.process().open_flags(image.path()).is_empty()).then_some(());
+    until("it to open the image", opened);
+    second.process().signal(libc::SIGHUP);
+    assert_eq!(first.sigterm().wait(), Exit::Clean);
+    until("its socket", || second.socket().exists().then_some(()));
+    let mut frontend = Frontend::connect(&second).negotiate(USUAL);
+    assert_eq!(frontend.blk(0, 16).read(1, 1), Ok(image.sector(1)));
+    assert_eq!(second.sigterm().wait(), Exit::Clean);
+}
+
+#[test]
 fn socket_that_somebody_has_replaced_is_not_removed() {
     let daemon = any_blk().start();
     let socket = daemon.socket().to_owned();

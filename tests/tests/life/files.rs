@@ -31,7 +31,8 @@ fn pid_file_of_a_running_daemon_keeps_another_from_starting() {
     let (image, launch) = blk();
     let file = launch.folder().join("pid");
     let first = launch.arg("--pid-file").arg(&file).start();
-    let second = Daemon::blk().image(&image).arg("--pid-file").arg(&file);
+    let other = Image::of_sectors(8);
+    let second = Daemon::blk().image(&other).arg("--pid-file").arg(&file);
     let socket = second.folder().join("socket");
     let reason = format!("pid file {file:?} is locked by process {}", first.process().pid());
     expect_mistake(&second.run(), &reason);

@@ -115,7 +115,8 @@ fn file_in_the_place_of_the_socket_is_left_alone() {
 fn socket_that_another_daemon_serves_is_named_with_that_daemon() {
     let (image, launch) = blk();
     let first = launch.start();
-    let second = Daemon::blk().image(&image).no_socket();
+    let other = Image::of_sectors(8);
+    let second = Daemon::blk().image(&other).no_socket();
     let ran = second.arg("--socket-path").arg(first.socket()).run();
     assert_eq!(ran.exit, Exit::Code(2), "{}", ran.stderr);
     let reason = format!("socket {:?} is in use by ", first.socket());

@@ -6,7 +6,9 @@
 use std::os::fd::AsRawFd;
 
 use vhost_user_tests::deadline::{Deadline, until};
-use vhost_user_tests::features::{BLK_SIZE, EVENT_IDX, FLUSH, INDIRECT_DESC, MQ, VERSION_1};
+use vhost_user_tests::features::{
+    BLK_SIZE, DISCARD, EVENT_IDX, FLUSH, INDIRECT_DESC, MQ, VERSION_1, WRITE_ZEROES,
+};
 use vhost_user_tests::prelude::{Bytes, Daemon, Exit, GuestMemory, Image, SECTOR};
 use virtio_driver::{VhostUser, VirtioBlkQueue, VirtioBlkTransport};
 
@@ -112,9 +114,28 @@ fn driver_is_told_of_errors() {
     let buffer = it.memory.buffer(SECTOR);
     sys::read(&mut it.queues[0], 64 * 512, &buffer, 1);
     assert_eq!(it.complete(0, 1), [(1, -libc::EIO)]);
+    // Of a feature that it has not acked.
     it.queues[0].discard(0, 512, 2).unwrap();
     assert_eq!(it.complete(0, 1), [(2, -libc::ENOTSUP)]);
     assert_eq!(it.read(0, 63, 1), it.image.sector(63));
+}
+
+#[test]
+fn driver_discards_and_writes_zeroes() {
+    let mut it = Driven::with(FEATURES | EVENT_IDX | DISCARD | WRITE_ZEROES, 1);
+    it.queues[0].discard(8 * 512, 8 * 512, 1).unwrap();
+    assert_eq!(it.complete(0, 1), [(1, 0)]);
+    for (unmap, sector) in [(false, 24), (true, 40)] {
+        it.queues[0].write_zeroes(sector * 512, 8 * 512, unmap, 2).unwrap();
+        assert_eq!(it.complete(0, 1), [(2, 0)]);
+    }
+    it.queues[0].discard(64 * 512, 512, 3).unwrap();
+    assert_eq!(it.complete(0, 1), [(3, -libc::EIO)]);
+    for sector in 0..64 {
+        let zeroes = [8..16, 24..32, 40..48].iter().any(|range| range.contains(&sector));
+        let expected = if zeroes { [0; SECTOR].to_vec().into() } else { Image::contents(sector) };
+        assert_eq!(it.read(0, sector, 1), expected, "sector {sector}");
+    }
 }
 
 #[test]

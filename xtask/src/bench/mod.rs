@@ -2,6 +2,7 @@
 
 //! `cargo xtask bench`: what it costs, in figures that another run repeats.
 
+mod blk;
 mod log;
 
 use std::process::ExitCode;
@@ -15,22 +16,22 @@ pub(crate) use log::report;
 /// Measure what something costs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What is measured.
-    #[arg(value_enum)]
+    #[command(subcommand)]
     what: What,
 }
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, clap::Subcommand)]
 enum What {
     /// The instructions of a request in the ring, without a dirty log and with one.
     Log,
+    Blk(blk::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    match args.what {
-        What::Log => report(&workspace)?,
+    match &args.what {
+        What::Log => report(&workspace).map(|()| ExitCode::SUCCESS),
+        What::Blk(args) => blk::run(&workspace, args),
     }
-    Ok(ExitCode::SUCCESS)
 }

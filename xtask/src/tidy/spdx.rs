@@ -16,7 +16,7 @@ pub(super) fn check(path: &str, text: &str) -> Option<Finding> {
     }
     let expected = match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("rs" | "c" | "h") => format!("// {LICENCE}"),
-        Some("md") => format!("<!-- {LICENCE} -->"),
+        Some("md" | "svg") => format!("<!-- {LICENCE} -->"),
         _ => format!("# {LICENCE}"),
     };
     let mut lines = text.lines();
@@ -36,6 +36,7 @@ mod tests {
     fn file_with_the_line_in_its_comments_is_let_pass() {
         assert_eq!(check("a/src/b.rs", &format!("// {LICENCE}\n")), None);
         assert_eq!(check("README.md", &format!("<!-- {LICENCE} -->\n\n# x\n")), None);
+        assert_eq!(check("a.svg", &format!("<!-- {LICENCE} -->\n<svg/>\n")), None);
         assert_eq!(check("test", &format!("#!/bin/sh\n# {LICENCE}\n")), None);
         assert_eq!(check(".github/x.yml", &format!("# {LICENCE}\n")), None);
         assert_eq!(check("Cargo.lock", "# generated\n"), None);

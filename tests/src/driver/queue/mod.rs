@@ -182,6 +182,18 @@ impl Queue {
         self.kick.signal();
     }
 
+    /// Waits until the device has taken all that was made available, and wants to be kicked for more.
+    ///
+    /// # Panics
+    /// When it does not, or without EVENT_IDX: there is no telling then.
+    #[track_caller]
+    pub fn wait_until_taken(&self) {
+        assert!(self.event_idx, "a device that says which chain it wants to be kicked for");
+        until("the device to take what is available", || {
+            (self.available_event() == self.next_available).then_some(())
+        });
+    }
+
     /// The next chain that the device gave back, if it did; its descriptors are free again.
     pub fn used(&mut self) -> Option<Used> {
         if self.used_index() == self.next_used {
