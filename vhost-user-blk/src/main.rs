@@ -5,12 +5,13 @@
 
 use std::process::ExitCode;
 
-use vhost_user_blk::{Args, Blk, Config};
+use vhost_user_blk::{Args, Blk, Config, PROFILE};
 use vhost_user_daemon::{Capabilities, Program};
 
 const PROGRAM: Program = Program {
     name: "vhost-user-blk",
     capabilities: Capabilities { device_type: "block", features: &["read-only", "blk-file"] },
+    profile: PROFILE,
 };
 
 fn main() -> ExitCode {

@@ -67,6 +67,14 @@ pub struct CommonArgs {
     #[arg(long, value_name = "LIST", help_heading = "Queues")]
     pub cpus: Option<String>,
 
+    /// Keep the process from what it does not need: namespaces, an empty root directory, landlock.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t, help_heading = "Sandbox")]
+    pub sandbox: SandboxMode,
+
+    /// What becomes of the process when it makes a system call that it has no reason for.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t, help_heading = "Sandbox")]
+    pub seccomp: SeccompMode,
+
     /// Print what this back end can do as JSON and exit, whatever else is given.
     #[arg(short = 'c', long, help_heading = "Process")]
     pub print_capabilities: bool,
@@ -117,6 +125,32 @@ impl From<LogLevel> for LevelFilter {
             LogLevel::Trace => Self::Trace,
         }
     }
+}
+
+/// What of the sandbox there is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SandboxMode {
+    /// All that can be had here; the log says what cannot.
+    #[default]
+    Auto,
+    /// The same, and no start without the namespaces.
+    Namespace,
+    /// No namespaces, no landlock.
+    None,
+}
+
+/// What a system call leads to that is not on the list of those that a daemon makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SeccompMode {
+    /// The process ends, by SIGSYS.
+    #[default]
+    Kill,
+    /// The host's audit log has it, and the process goes on.
+    Log,
+    /// Standard error has it, and the process ends, by SIGSYS.
+    Trap,
+    /// Nothing: there is no list.
+    None,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 //! What is true once the common options have been judged: always valid, and still without I/O.
 
+use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use log::LevelFilter;
 use vhost_user_device::Threads;
 
 use crate::args::CommonArgs;
+use crate::sandbox::SandboxConfig;
 use crate::sys::socket::LONGEST_PATH;
 use crate::threads::{self, ThreadsError};
 
@@ -21,6 +23,7 @@ pub(crate) struct ProcessConfig {
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) daemonize: bool,
     pub(crate) threads: Threads,
+    pub(crate) sandbox: SandboxConfig,
 }
 
 /// Where the socket to the front end comes from.
@@ -57,6 +60,19 @@ impl AsRef<Path> for SocketPath {
 }
 
 impl SocketPath {
+    /// Its name in the directory.
+    pub(crate) fn name(&self) -> &OsStr {
+        self.0.file_name().unwrap_or_default()
+    }
+
+    /// The directory that the name is in.
+    pub(crate) fn directory(&self) -> &Path {
+        match self.0.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        }
+    }
+
     /// Judges what was typed for `option`.
     pub(crate) fn parse(option: &'static str, path: PathBuf) -> Result<Self, ConfigError> {
         let len = path.as_os_str().len();
@@ -91,6 +107,8 @@ impl TryFrom<CommonArgs> for ProcessConfig {
             daemonize,
             poll_us,
             cpus,
+            sandbox,
+            seccomp,
         } = args;
         let socket = match (socket_path, fd, connect) {
             (Some(path), None, None) => {
@@ -112,7 +130,8 @@ impl TryFrom<CommonArgs> for ProcessConfig {
         }
         let log = LogConfig { level: log_level.into(), syslog };
         let threads = threads::parse(poll_us, cpus)?;
-        Ok(Self { socket, log, pid_file, daemonize, threads })
+        let sandbox = SandboxConfig { mode: sandbox, seccomp };
+        Ok(Self { socket, log, pid_file, daemonize, threads, sandbox })
     }
 }
 

@@ -34,7 +34,12 @@ pub(crate) struct Verdict(PipeReader);
 
 /// What the process that goes on owes the one that was started.
 #[derive(Debug)]
-pub(crate) struct Readiness(PipeWriter);
+pub(crate) struct Readiness {
+    pipe: PipeWriter,
+    /// What standard error is to be, if it must not stay what it is. Opened early, since there may be
+    /// no way to it later.
+    nowhere: Option<File>,
+}
 
 /// Makes the process that goes on.
 ///
@@ -46,7 +51,11 @@ pub(crate) fn fork() -> Result<Side, DaemonizeError> {
     if threads != 1 {
         return Err(DaemonizeError::Threads(threads));
     }
-    let (verdict, readiness) = io::pipe().map_err(DaemonizeError::Pipe)?;
+    let (verdict, pipe) = io::pipe().map_err(DaemonizeError::Pipe)?;
+    // A log that goes to a file stays there. Everything else on standard error would keep somebody
+    // waiting for the end of a pipe, or write to a terminal that others use by then.
+    let nowhere = (!stderr_is_a_file()).then(open_nowhere).transpose()?;
+    let readiness = Readiness { pipe, nowhere };
     let outcome = Daemonize::new()
         .working_directory(".")
         .umask(sys::process::file_mode_mask())
@@ -55,10 +64,8 @@ pub(crate) fn fork() -> Result<Side, DaemonizeError> {
     match outcome {
         Outcome::Parent(Err(error)) => Err(DaemonizeError::Fork(error)),
         Outcome::Parent(Ok(_)) => Ok(Side::Parent(Verdict(verdict))),
-        Outcome::Child(Ok(_)) => Ok(Side::Child(Readiness(readiness))),
-        Outcome::Child(Err(error)) => {
-            Ok(Side::Stillborn(Readiness(readiness), DaemonizeError::Fork(error)))
-        }
+        Outcome::Child(Ok(_)) => Ok(Side::Child(readiness)),
+        Outcome::Child(Err(error)) => Ok(Side::Stillborn(readiness, DaemonizeError::Fork(error))),
     }
 }
 
@@ -79,26 +86,25 @@ impl Verdict {
 impl Readiness {
     /// Lets the process that was started end with 0, and lets go of its terminal.
     ///
-    /// A log that goes to a file stays there. Everything else on standard error would keep somebody
-    /// waiting for the end of a pipe, or write to a terminal that others use by then.
-    ///
     /// # Errors
-    /// /dev/null cannot be had, or the process that was started is gone.
+    /// The process that was started is gone.
     pub(crate) fn ready(&mut self) -> Result<(), DaemonizeError> {
-        if !stderr_is_a_file() {
-            let nowhere = File::options().read(true).write(true).open("/dev/null");
-            let nowhere = nowhere.map_err(DaemonizeError::Null)?;
+        if let Some(nowhere) = self.nowhere.take() {
             sys::process::replace_standard_stream(nowhere.as_fd(), libc::STDERR_FILENO)
                 .map_err(DaemonizeError::Null)?;
         }
-        self.0.write_all(&[0]).map_err(DaemonizeError::Pipe)
+        self.pipe.write_all(&[0]).map_err(DaemonizeError::Pipe)
     }
 
     /// Lets the process that was started end with the code of `failure`, which has been reported.
     pub(crate) fn failed(mut self, failure: &Failure) {
         // If nobody waits any more, there is nobody to tell.
-        let _ = self.0.write_all(&[failure.code()]);
+        let _ = self.pipe.write_all(&[failure.code()]);
     }
+}
+
+fn open_nowhere() -> Result<File, DaemonizeError> {
+    File::options().read(true).write(true).open("/dev/null").map_err(DaemonizeError::Null)
 }
 
 /// Whether messages on standard error will still reach somebody from the background.

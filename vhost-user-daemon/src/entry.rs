@@ -119,6 +119,11 @@ impl Entry {
         Self { place, inode, held: None }
     }
 
+    /// The directory that it is in, opened as a place only.
+    pub(crate) fn directory(&self) -> &File {
+        &self.place.directory
+    }
+
     /// Keeps the file open: as long as it is, no other one can get its inode number, not even after
     /// somebody has removed it.
     pub(crate) fn hold(&mut self, file: File) {

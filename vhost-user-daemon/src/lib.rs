@@ -54,11 +54,13 @@ mod occupant;
 mod pid_file;
 mod poller;
 mod run;
+mod sandbox;
 mod serve;
 mod signals;
 mod socket;
 mod threads;
 
-pub use args::{CommonArgs, LogLevel};
+pub use args::{CommonArgs, LogLevel, SandboxMode, SeccompMode};
 pub use capabilities::Capabilities;
 pub use run::{Program, run};
+pub use sandbox::{Profile, SystemCall};

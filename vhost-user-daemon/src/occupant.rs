@@ -48,11 +48,12 @@ impl Occupant {
             // in the directory of its process alone.
             let address = match &process {
                 _ if socket.path.is_absolute() => socket.path.to_owned(),
-                Some(Process { pid, .. }) => {
+                Some(Process { pid, .. }) if has_our_root(*pid) => {
                     PathBuf::from(format!("/proc/{pid}/cwd")).join(socket.path)
                 }
-                // It may be this very file, and a live socket must not be replaced.
-                None => return Ok(Some(Self(None))),
+                // It may be this very file, and a live socket must not be replaced. Who has another
+                // root directory by now has another working directory, too.
+                _ => return Ok(Some(Self(process))),
             };
             let same =
                 fs::symlink_metadata(address).is_ok_and(|metadata| Inode::of(&metadata) == inode);
@@ -62,6 +63,12 @@ impl Occupant {
         }
         Ok(None)
     }
+}
+
+/// Whether paths mean the same to this process as to us.
+fn has_our_root(pid: u32) -> bool {
+    let root = |path: String| fs::metadata(path).ok().map(|metadata| Inode::of(&metadata));
+    root(format!("/proc/{pid}/root")) == root("/".to_owned())
 }
 
 /// A line of /proc/net/unix that keeps a socket file in use.

@@ -79,6 +79,11 @@ impl PidFile {
         written.map_err(|source| PidFileError::Io { act: "write", path: path.clone(), source })
     }
 
+    /// The directory that it is in, opened as a place only.
+    pub(crate) fn directory(&self) -> &File {
+        self.entry.directory()
+    }
+
     /// Removes the file if it is still ours, and only then lets go of the lock.
     pub(crate) fn remove(self) {
         let Self { file, entry, path: _ } = self;

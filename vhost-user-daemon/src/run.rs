@@ -17,11 +17,12 @@ use crate::descriptors;
 use crate::entry::Entry;
 use crate::exit::{self, Failure};
 use crate::listener::{self, ListenError};
-use crate::notify;
+use crate::notify::ServiceManager;
 use crate::pid_file::PidFile;
+use crate::sandbox::{self, Kept, Profile, SandboxConfig, SandboxError};
 use crate::serve::{Control, Served};
 use crate::signals::{self, Signals};
-use crate::socket::{self, InheritError, Socket};
+use crate::socket::{self, FrontEnd, InheritError, Socket};
 use crate::sys::process;
 use crate::threads;
 
@@ -32,6 +33,8 @@ pub struct Program {
     pub name: &'static str,
     /// What `--print-capabilities` prints.
     pub capabilities: Capabilities,
+    /// What it still does once it serves.
+    pub profile: Profile,
 }
 
 /// Lives a daemon's life: parses the command line, has the device opened by `open`, and serves it
@@ -49,6 +52,9 @@ where
     D: Device,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
+    // First of all: whoever started us may send them at once. They are heard when there is somebody to
+    // hear them; if they cannot be held back, they do what they always do.
+    let _ = signals::hold_back();
     if capabilities::asked(std::env::args_os()) {
         return print(program);
     }
@@ -70,7 +76,7 @@ where
         return print(program);
     }
     let mut life = Life::default();
-    let served = life.live(program.name, args, open);
+    let served = life.live(program, args, open);
     life.end(program.name, served)
 }
 
@@ -101,7 +107,7 @@ impl Life {
     /// before the socket appears.
     fn live<A, D, E>(
         &mut self,
-        name: &'static str,
+        program: &Program,
         args: A,
         open: impl FnOnce(A) -> Result<D, E>,
     ) -> Result<Served, Failure>
@@ -111,18 +117,16 @@ impl Life {
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let config = ProcessConfig::try_from(args.as_ref().clone());
-        let ProcessConfig { socket, log, pid_file, daemonize, threads } =
+        let ProcessConfig { socket, log, pid_file, daemonize, threads, sandbox } =
             config.map_err(Failure::of_the_operator)?;
         threads::check(&threads).map_err(Failure::of_the_operator)?;
         // Before a descriptor of our own can get the number of an inherited one.
         let awaited = adopt(socket).map_err(Failure::of_the_operator)?;
-        crate::log::init(name, log).map_err(Failure::of_the_operator)?;
+        crate::log::init(program.name, log).map_err(Failure::of_the_operator)?;
         if let Err(error) = process::raise_descriptor_limit() {
             log::debug!("raise the limit on open descriptors: {error}");
         }
-        if let Err(error) = signals::hold_back() {
-            log::debug!("block SIGUSR1 and SIGHUP: {error}");
-        }
+        sandbox::check(sandbox).map_err(Failure::of_the_operator)?;
         let device = open(args).map_err(Failure::of_the_operator)?;
         descriptors::check(device.num_queues()).map_err(Failure::of_the_operator)?;
 
@@ -136,9 +140,21 @@ impl Life {
             self.go_to_background(log.syslog).map_err(Failure::at_run_time)?;
         }
 
+        let manager = ServiceManager::of_environment();
+        let socket = self.restrict(sandbox, socket).map_err(Failure::at_run_time)?;
         let device = Arc::new(device);
-        let control = Control::new(signals, &*device).map_err(Failure::at_run_time)?;
+        let control = Control::new(signals, manager, &*device).map_err(Failure::at_run_time)?;
         let mut backend = self.start(Arc::clone(&device), &threads)?;
+        #[cfg(feature = "test-hooks")]
+        let attempt = sandbox::attempt::chosen();
+        let connecting = matches!(socket, Socket::Connecting(_));
+        sandbox::seal(program.name, sandbox, &program.profile, connecting)
+            .map_err(Failure::at_run_time)?;
+        self.tell_ready(&control)?;
+        #[cfg(feature = "test-hooks")]
+        if let Some(attempt) = attempt {
+            attempt.make();
+        }
         let served = control.serve(socket, &mut backend).map_err(Failure::at_run_time);
         if let Ok(Served::InPart) = served {
             // Dropping it would wait for what is in flight.
@@ -150,7 +166,7 @@ impl Life {
     fn make(&mut self, awaited: Awaited) -> Result<Socket, ListenError> {
         match awaited {
             Awaited::Inherited(socket) => Ok(socket),
-            Awaited::ToBeConnected(path) => Ok(Socket::Connecting(path)),
+            Awaited::ToBeConnected(path) => Ok(Socket::Connecting(FrontEnd { path, moved: None })),
             Awaited::ToBeMade(at) => {
                 let (listener, entry) = listener::bind(&at, self.pid_file.is_some())?;
                 self.socket = Some(entry);
@@ -185,7 +201,28 @@ impl Life {
         }
     }
 
-    /// Starts the queue threads and says so to all who wait for it. The process id is final here.
+    /// Takes from the process what it does not need any more. There is one thread still.
+    fn restrict(&self, config: SandboxConfig, socket: Socket) -> Result<Socket, SandboxError> {
+        let mut kept = Kept::default();
+        kept.removing.extend(self.socket.as_ref().map(Entry::directory));
+        kept.removing.extend(self.pid_file.as_ref().map(PidFile::directory));
+        if let Socket::Connecting(front_end) = &socket {
+            kept.connecting = Some(front_end.path.directory());
+        }
+        if !config.is_open() {
+            crate::log::expect_no_return();
+        }
+        let moved = sandbox::enter(config, &kept)?;
+        Ok(match (socket, moved) {
+            (Socket::Connecting(FrontEnd { path, .. }), Some(directory)) => {
+                let moved = Some(directory.join(path.name()));
+                Socket::Connecting(FrontEnd { path, moved })
+            }
+            (socket, _) => socket,
+        })
+    }
+
+    /// Starts the queue threads. The process id is final here.
     fn start<D: Device>(
         &mut self,
         device: Arc<D>,
@@ -194,13 +231,17 @@ impl Life {
         if let Some(pid_file) = &self.pid_file {
             pid_file.write(std::process::id()).map_err(Failure::at_run_time)?;
         }
-        let backend = Backend::start(device, threads).map_err(Failure::at_run_time)?;
-        notify::ready();
+        Backend::start(device, threads).map_err(Failure::at_run_time)
+    }
+
+    /// Says that front ends can connect to all who wait for it.
+    fn tell_ready(&mut self, control: &Control<'_>) -> Result<(), Failure> {
+        control.ready();
         if let Some(readiness) = &mut self.readiness {
             readiness.ready().map_err(Failure::at_run_time)?;
         }
         self.readiness = None;
-        Ok(backend)
+        Ok(())
     }
 
     /// Removes what we left in the file system, in the order in which the next one of us needs it

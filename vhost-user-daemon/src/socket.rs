@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 use crate::config::SocketPath;
 use crate::sys;
@@ -17,7 +18,23 @@ pub(crate) enum Socket {
     /// There is one connection, already made.
     Connected(UnixStream),
     /// We connect to a front end, again and again.
-    Connecting(SocketPath),
+    Connecting(FrontEnd),
+}
+
+/// A front end that listens.
+#[derive(Debug)]
+pub(crate) struct FrontEnd {
+    /// What the operator calls it.
+    pub(crate) path: SocketPath,
+    /// Where it is, if that is not where the operator sees it.
+    pub(crate) moved: Option<PathBuf>,
+}
+
+impl FrontEnd {
+    /// What to connect to.
+    pub(crate) fn address(&self) -> &Path {
+        self.moved.as_deref().unwrap_or(self.path.as_ref())
+    }
 }
 
 /// Takes over the inherited socket `fd`, listening or connected: `--fd`.

@@ -14,7 +14,7 @@ mod stub;
 use std::convert::Infallible;
 use std::process::ExitCode;
 
-use vhost_user_daemon::{Capabilities, Program};
+use vhost_user_daemon::{Capabilities, Profile, Program};
 
 use args::Args;
 use stub::Stub;
@@ -22,6 +22,7 @@ use stub::Stub;
 const PROGRAM: Program = Program {
     name: "vhost-user-stub",
     capabilities: Capabilities { device_type: "rng", features: &[] },
+    profile: Profile { system_calls: &[] },
 };
 
 fn main() -> ExitCode {

@@ -11,12 +11,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use vhost_user_daemon::{Capabilities, CommonArgs, Program};
+use vhost_user_daemon::{Capabilities, CommonArgs, Profile, Program};
 use vhost_user_device::{Device, DeviceQueue, Request, Turn, VirtioFeatures};
 
 const PROGRAM: Program = Program {
     name: "null-daemon",
     capabilities: Capabilities { device_type: "rng", features: &["nothing"] },
+    profile: Profile { system_calls: &[] },
 };
 
 fn main() -> ExitCode {

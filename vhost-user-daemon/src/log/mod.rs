@@ -53,6 +53,14 @@ fn connect(name: &'static str, path: &Path) -> Result<Syslog, LogError> {
         .map_err(|source| LogError::NoSyslog { path: path.to_owned(), source })
 }
 
+/// From now on there is no way to another syslog: if this one goes away, the log goes to standard error
+/// for good.
+pub(crate) fn expect_no_return() {
+    if let Some(Logger { syslog: Some(syslog), .. }) = LOGGER.get() {
+        locked(syslog).expect_no_return();
+    }
+}
+
 /// Says why the program `name` ends, on standard error and, if the log goes there, to syslog.
 pub(crate) fn last_words(name: &'static str, text: &str) {
     match LOGGER.get() {
@@ -91,7 +99,9 @@ impl Log for Logger {
                 let fell_silent = !syslog.is_silent();
                 if let Err(error) = syslog.send(level, &escaped(&text)) {
                     if fell_silent {
-                        let text = format!("syslog: {error}; the log comes here until it is back");
+                        let how_long =
+                            if syslog.is_gone() { "from now on" } else { "until it is back" };
+                        let text = format!("syslog: {error}; the log comes here {how_long}");
                         self.stderr.message(Level::Warn, &text);
                     }
                     self.stderr.message(level, &text);

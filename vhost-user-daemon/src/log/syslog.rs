@@ -20,13 +20,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Syslog {
     name: &'static str,
     path: PathBuf,
-    state: State,
-}
-
-enum State {
-    Connected(Connection),
-    /// It did not take a message; not to be tried again before then.
-    SilentUntil(Instant),
+    connection: Option<Connection>,
+    /// It did not take the last message; not to be tried again before then.
+    silent_until: Option<Instant>,
+    /// Whether there is still a way to a syslog that comes after this one.
+    may_return: bool,
 }
 
 impl std::fmt::Debug for Syslog {
@@ -41,13 +39,23 @@ impl Syslog {
     /// # Errors
     /// Nobody takes messages there.
     pub(super) fn connect(name: &'static str, path: &Path) -> io::Result<Self> {
-        let state = State::Connected(open(name, path)?);
-        Ok(Self { name, path: path.to_owned(), state })
+        let connection = Some(open(name, path)?);
+        Ok(Self { name, path: path.to_owned(), connection, silent_until: None, may_return: true })
+    }
+
+    /// From now on, a syslog that went away is gone for good.
+    pub(super) fn expect_no_return(&mut self) {
+        self.may_return = false;
+    }
+
+    /// Whether it is gone for good.
+    pub(super) fn is_gone(&self) -> bool {
+        self.connection.is_none() && !self.may_return
     }
 
     /// Whether the last message could not be sent.
     pub(super) fn is_silent(&self) -> bool {
-        matches!(self.state, State::SilentUntil(_))
+        self.silent_until.is_some()
     }
 
     /// Sends a line. After a restart of syslog the old connection is dead, so there is one attempt
@@ -56,32 +64,32 @@ impl Syslog {
     /// # Errors
     /// Syslog does not take it, or did not take another one less than a second ago.
     pub(super) fn send(&mut self, level: Level, line: &str) -> io::Result<()> {
-        let first = match &mut self.state {
-            State::Connected(connection) => emit(connection, level, line),
-            State::SilentUntil(time) if Instant::now() < *time => {
-                return Err(io::ErrorKind::NotConnected.into());
-            }
-            State::SilentUntil(_) => Err(io::ErrorKind::NotConnected.into()),
-        };
-        let sent = match first {
-            Ok(()) => return Ok(()),
+        if self.silent_until.is_some_and(|time| Instant::now() < time) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let sent = match self.try_send(level, line) {
+            Ok(()) => Ok(()),
             // It is there and does not read; a new connection would have to wait as well.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-            Err(_) => open(self.name, &self.path).and_then(|mut connection| {
-                emit(&mut connection, level, line)?;
-                Ok(connection)
-            }),
-        };
-        match sent {
-            Ok(connection) => {
-                self.state = State::Connected(connection);
-                Ok(())
-            }
             Err(error) => {
-                self.state = State::SilentUntil(Instant::now() + PAUSE);
-                Err(error)
+                self.connection = None;
+                if self.may_return { self.send_anew(level, line) } else { Err(error) }
             }
+        };
+        self.silent_until = sent.is_err().then(|| Instant::now() + PAUSE);
+        sent
+    }
+
+    fn try_send(&mut self, level: Level, line: &str) -> io::Result<()> {
+        match &mut self.connection {
+            Some(connection) => emit(connection, level, line),
+            None => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    fn send_anew(&mut self, level: Level, line: &str) -> io::Result<()> {
+        self.connection = Some(open(self.name, &self.path)?);
+        self.try_send(level, line)
     }
 }
 
@@ -183,6 +191,36 @@ mod tests {
         assert!(syslog.is_silent());
         let error = syslog.send(Level::Info, "lost too").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn syslog_that_went_away_is_gone_if_there_is_no_return() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("log");
+        let before = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = Syslog::connect("daemon", &path).unwrap();
+        syslog.expect_no_return();
+        drop(before);
+        fs::remove_file(&path).unwrap();
+        let _after = UnixDatagram::bind(&path).unwrap();
+        assert!(!syslog.is_gone());
+        let error = syslog.send(Level::Info, "lost").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(syslog.is_gone());
+    }
+
+    #[test]
+    fn syslog_that_reads_again_gets_messages_though_there_is_no_return() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("log");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = Syslog::connect("daemon", &path).unwrap();
+        syslog.expect_no_return();
+        while syslog.send(Level::Info, "unread").is_ok() {}
+        assert!(!syslog.is_gone());
+        received(&socket);
+        syslog.silent_until = Some(Instant::now());
+        syslog.send(Level::Info, "read").unwrap();
     }
 
     #[test]

@@ -10,18 +10,18 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use vhost_user_device::{Device, Ended, Interest, Phase};
 
 use crate::backoff::Backoff;
-use crate::config::SocketPath;
 use crate::door::{Door, DoorError};
 use crate::drive::{Drive, Sessions};
-use crate::notify;
+use crate::notify::ServiceManager;
 use crate::poller::{Part, Poller, Ready};
 use crate::signals::Signals;
-use crate::socket::Socket;
+use crate::socket::{FrontEnd, Socket};
 use crate::sys;
 
 /// How long requests in flight may take after a signal asked for the end.
@@ -68,6 +68,7 @@ impl<D: Device> HostSide for D {
 pub(crate) struct Control<'d> {
     poller: Poller,
     signals: Signals,
+    manager: ServiceManager,
     host: &'d dyn HostSide,
     longest_drain: Duration,
 }
@@ -97,13 +98,22 @@ impl<'d> Control<'d> {
     ///
     /// # Errors
     /// Those of epoll_create1(2) and epoll_ctl(2).
-    pub(crate) fn new(signals: Signals, host: &'d dyn HostSide) -> Result<Self, ServeError> {
+    pub(crate) fn new(
+        signals: Signals,
+        manager: ServiceManager,
+        host: &'d dyn HostSide,
+    ) -> Result<Self, ServeError> {
         let poller = Poller::new()?;
         poller.watch_readable(signals.descriptor(), Part::Signals)?;
         if let Some(changes) = host.changes() {
             poller.watch_readable(changes, Part::Host)?;
         }
-        Ok(Self { poller, signals, host, longest_drain: LONGEST_DRAIN })
+        Ok(Self { poller, signals, manager, host, longest_drain: LONGEST_DRAIN })
+    }
+
+    /// Says that front ends can connect, to the service manager, if there is one.
+    pub(crate) fn ready(&self) {
+        self.manager.ready();
     }
 
     /// Serves `backend` to the front ends that come by `socket`.
@@ -118,7 +128,7 @@ impl<'d> Control<'d> {
         let last = match socket {
             Socket::Connected(stream) => self.serve_connection(backend, stream, None)?,
             Socket::Listening(listener) => self.serve_those_that_come(backend, listener)?,
-            Socket::Connecting(path) => self.serve_the_one_at(backend, &path)?,
+            Socket::Connecting(front_end) => self.serve_the_one_at(backend, &front_end)?,
         };
         match last {
             End::Over | End::Stopped => Ok(Served::ToTheEnd),
@@ -164,12 +174,13 @@ impl<'d> Control<'d> {
     fn serve_the_one_at(
         &mut self,
         backend: &mut impl Sessions,
-        path: &SocketPath,
+        front_end: &FrontEnd,
     ) -> Result<End, ServeError> {
+        let path = front_end.path.as_ref();
         let mut backoff = Backoff::new();
         let mut said = false;
         loop {
-            match connect(path) {
+            match connect(front_end.address()) {
                 Ok(stream) => {
                     said = false;
                     let start = Instant::now();
@@ -178,9 +189,8 @@ impl<'d> Control<'d> {
                         end => return Ok(end),
                     }
                 }
-                Err(error) if said => log::debug!("connect to {:?}: {error}", path.as_ref()),
+                Err(error) if said => log::debug!("connect to {path:?}: {error}"),
                 Err(error) => {
-                    let path = path.as_ref();
                     log::warn!("connect to {path:?}: {error}; trying until it works");
                     said = true;
                 }
@@ -218,7 +228,7 @@ impl<'d> Control<'d> {
             heard.end = wishes.end.is_some();
             if let Some(signal) = wishes.end {
                 log::info!("{signal}: ending");
-                notify::stopping();
+                self.manager.stopping();
             }
         }
         Ok(heard)
@@ -319,9 +329,9 @@ fn is_there(session: &impl Drive) -> io::Result<bool> {
 }
 
 /// Connects without waiting for a front end that does not accept.
-fn connect(path: &SocketPath) -> io::Result<UnixStream> {
+fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = sys::socket::unix_stream()?;
-    sys::socket::connect(socket.as_fd(), path.as_ref())?;
+    sys::socket::connect(socket.as_fd(), path)?;
     Ok(UnixStream::from(socket))
 }
 

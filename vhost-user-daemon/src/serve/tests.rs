@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::*;
+use crate::config::SocketPath;
 use crate::sys::test::Thread;
 
 mod refreshing;
@@ -69,7 +70,8 @@ impl Loop {
         let changed_too = changed.clone();
         let joined = thread::spawn(move || {
             let host = ScriptHost { events: refreshed, changes: its_changes, changed: changed_too };
-            let mut control = Control::new(Signals::block().unwrap(), &host).unwrap();
+            let mut control =
+                Control::new(Signals::block().unwrap(), ServiceManager::default(), &host).unwrap();
             control.longest_drain = longest_drain;
             say_thread.send(Thread::current()).unwrap();
             let mut script = Script { events: its_events, acks: its_acks, turns: its_turns };
@@ -141,7 +143,8 @@ impl Room {
 }
 
 fn connecting(path: &Path) -> Socket {
-    Socket::Connecting(SocketPath::parse("--connect", path.to_owned()).unwrap())
+    let path = SocketPath::parse("--connect", path.to_owned()).unwrap();
+    Socket::Connecting(FrontEnd { path, moved: None })
 }
 
 fn is_closed(mut stream: &UnixStream) -> bool {
@@ -380,7 +383,7 @@ fn connect_to_a_front_end_that_does_not_accept_does_not_wait() {
     let listener = sys::socket::unix_stream().unwrap();
     sys::socket::bind(listener.as_fd(), &room.path()).unwrap();
     sys::socket::listen(listener.as_fd(), 0).unwrap();
-    let path = SocketPath::parse("--connect", room.path()).unwrap();
+    let path = room.path();
     let mut waiting = Vec::new();
     let error = loop {
         match connect(&path) {

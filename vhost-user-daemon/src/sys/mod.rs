@@ -4,8 +4,13 @@
 //!
 //! No policy lives here: what to do about an error is the caller's to decide.
 
+#[cfg(feature = "test-hooks")]
+pub(crate) mod attempt;
 pub(crate) mod file;
+pub(crate) mod namespace;
+pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod seccomp;
 pub(crate) mod signal;
 pub(crate) mod socket;
 #[cfg(test)]

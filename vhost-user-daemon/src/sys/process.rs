@@ -144,6 +144,34 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
     Ok(())
 }
 
+/// Takes from this process the way to raise its limits, and the memory that it leaves behind when it
+/// crashes: a guest's data are in it.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub(crate) fn fix_limits() -> io::Result<()> {
+    let descriptors = descriptor_limits()?.rlim_cur;
+    for (resource, most) in [(libc::RLIMIT_NOFILE, descriptors), (libc::RLIMIT_CORE, 0)] {
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: `limit` lives through the call, which only reads it.
+        checked(unsafe { libc::setrlimit(resource, &raw const limit) })?;
+    }
+    Ok(())
+}
+
+/// From now on nothing that this thread, or one that it starts, executes gives it rights that it has
+/// not got.
+///
+/// # Errors
+/// Those of prctl(2).
+pub(crate) fn gain_no_privileges() -> io::Result<()> {
+    const YES: libc::c_ulong = 1;
+    const UNUSED: libc::c_ulong = 0;
+    // SAFETY: this prctl(2) takes numbers alone.
+    checked(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, YES, UNUSED, UNUSED, UNUSED) })
+        .map(drop)
+}
+
 /// How many descriptors this process may have open.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -65,19 +66,26 @@ impl Job {
 }
 
 impl Pool {
-    /// Starts `count` threads, named `NAME-io0` and so on, on these CPUs, or on any.
+    /// Starts `count` threads, named `NAME-io0` and so on, on these CPUs, or on any, and waits until
+    /// they have all that a thread needs from the system: later they may not get it.
     pub(crate) fn start(name: &str, count: usize, cpus: &[usize]) -> io::Result<Self> {
         let mut pool = Self { line: Arc::default(), threads: Vec::new() };
+        let (settled, all_settled) = channel();
         for index in 0..count {
             let (line, cpus) = (Arc::clone(&pool.line), cpus.to_vec());
+            let settled: Sender<()> = settled.clone();
             let thread = Builder::new().name(format!("{name}-io{index}")).stack_size(STACK);
             pool.threads.push(thread.spawn(move || {
                 if let Err(error) = sys::run_on(&cpus) {
                     log::warn!("have a thread for I/O run on CPUs {cpus:?}: {error}");
                 }
+                drop(settled);
                 line.work();
             })?);
         }
+        drop(settled);
+        // The end of this is that all have let go of theirs.
+        let _ = all_settled.recv();
         Ok(pool)
     }
 

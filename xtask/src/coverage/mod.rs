@@ -3,9 +3,10 @@
 //! `cargo xtask coverage`: which lines of the product the tests execute, those in the daemons
 //! that the black-box tests start included.
 //!
-//! The compiler makes the binaries count (`-C instrument-coverage`), each writes a profile when it
-//! ends, `profile.rs` reads profiles and binaries, `lines.rs` makes lines of code of it,
-//! `baseline.rs` compares the share of executed lines with the one in the repository.
+//! The compiler makes the binaries count (`-C instrument-coverage`), each in a file that it has mapped
+//! all along: at its end a daemon in its sandbox could not open one any more. `profile.rs` reads
+//! profiles and binaries, `lines.rs` makes lines of code of it, `baseline.rs` compares the share of
+//! executed lines with the one in the repository.
 
 mod baseline;
 mod lines;
@@ -79,8 +80,8 @@ fn run_tests(workspace: &Workspace, profiles: &Path) -> Result<Vec<PathBuf>> {
         ("VHOST_USER_HOOKS_BIN_DIR", with_hooks.clone().into()),
         (oracle::REFERENCE, oracle::reference(workspace).into()),
         // One file for each binary, or up to four when it runs more than once at the same time:
-        // every process adds its counts.
-        ("LLVM_PROFILE_FILE", profiles.join("%4m.profraw").into()),
+        // every process adds its counts, all along.
+        ("LLVM_PROFILE_FILE", profiles.join("%4m%c.profraw").into()),
     ];
     let outcomes = suite::run(tests, &environment)?;
     let failed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Failed(_));

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! What the process takes from itself once it has all that it needs, so that somebody who got hold of
+//! it had nothing else.
+//!
+//! It comes in three steps. [`check`] finds out, while there is no socket yet, whether what the
+//! operator insists on can be had. [`enter`] is for one thread, and comes before there are others,
+//! which inherit it: namespaces with an empty root, no capabilities, no way to new privileges, limits,
+//! landlock. [`seal`] is for all threads, once they have made what they need: from then on there are
+//! only the system calls of the daemon's [`Profile`].
+//!
+//! Each of these would have to be broken by itself. Of the directories that stay open, for removing
+//! our files at the end, only landlock and the system calls keep others from making more.
+
+mod calls;
+mod landlock;
+mod namespace;
+mod privileges;
+mod profile;
+mod seccomp;
+
+#[cfg(feature = "test-hooks")]
+pub(crate) mod attempt;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use self::privileges::PrivilegesError;
+pub use self::profile::{Profile, SystemCall};
+use self::seccomp::SeccompError;
+use crate::args::{SandboxMode, SeccompMode};
+use crate::sys;
+
+/// What the operator wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SandboxConfig {
+    pub(crate) mode: SandboxMode,
+    pub(crate) seccomp: SeccompMode,
+}
+
+impl SandboxConfig {
+    /// Whether paths and sockets can be had once the process is in it.
+    pub(crate) fn is_open(self) -> bool {
+        self == Self { mode: SandboxMode::None, seccomp: SeccompMode::None }
+    }
+}
+
+/// What must stay possible.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept<'a> {
+    /// Directories from which files are removed at the end.
+    pub(crate) removing: Vec<&'a File>,
+    /// A directory with a socket that is connected to, again and again.
+    pub(crate) connecting: Option<&'a Path>,
+}
+
+/// Whether what the operator insists on can be had. To be called before there are threads, and before
+/// there is a socket.
+///
+/// # Errors
+/// It cannot.
+pub(crate) fn check(config: SandboxConfig) -> Result<(), SandboxError> {
+    seccomp::check(config.seccomp)?;
+    if config.mode == SandboxMode::Namespace {
+        let first_lack = || namespace::enter(None).lacks.first().map(Lack::to_string);
+        let said = sys::probe::in_a_copy(|| first_lack().unwrap_or_default());
+        let lack = said.map_err(SandboxError::Probe)?;
+        if !lack.is_empty() {
+            return Err(SandboxError::NoNamespaces(lack));
+        }
+    }
+    Ok(())
+}
+
+/// Takes from the process what it does not need any more. Returns where the directory for connecting is
+/// found from now on, if it is another place than before. To be called before there are threads.
+///
+/// # Errors
+/// The kernel refuses what it should not, or what the operator insists on.
+pub(crate) fn enter(
+    config: SandboxConfig,
+    kept: &Kept<'_>,
+) -> Result<Option<PathBuf>, SandboxError> {
+    if config.mode == SandboxMode::None {
+        privileges::give_up()?;
+        return Ok(None);
+    }
+    let namespace::Entered { mut lacks, reachable } = namespace::enter(kept.connecting);
+    if config.mode == SandboxMode::Namespace
+        && let Some(lack) = lacks.first()
+    {
+        return Err(SandboxError::NoNamespaces(lack.to_string()));
+    }
+    privileges::give_up()?;
+    match landlock::restrict(&kept.removing) {
+        Ok(true) => {}
+        Ok(false) => {
+            lacks.push(Lack { what: "landlock", source: io::ErrorKind::Unsupported.into() });
+        }
+        Err(error) => lacks.push(Lack { what: "landlock", source: io::Error::other(error) }),
+    }
+    if !lacks.is_empty() {
+        let lacks = lacks.iter().map(Lack::to_string).collect::<Vec<_>>().join(", ");
+        log::warn!("the sandbox is without what cannot be had here: {lacks}");
+    }
+    Ok(reachable)
+}
+
+/// Leaves the threads of the process, called `name`, the system calls of `profile` and those that
+/// every daemon makes; `connecting` says whether there are new connections to make.
+///
+/// # Errors
+/// The kernel refuses.
+pub(crate) fn seal(
+    name: &str,
+    config: SandboxConfig,
+    profile: &Profile,
+    connecting: bool,
+) -> Result<(), SandboxError> {
+    let connecting = if connecting { calls::CONNECTING } else { &[] };
+    let allowed = calls::EVERY_DAEMON.iter().chain(profile.system_calls).chain(connecting);
+    Ok(seccomp::apply(name, config.seccomp, allowed, calls::REFUSED)?)
+}
+
+/// A part of the sandbox that cannot be had.
+#[derive(Debug)]
+struct Lack {
+    what: &'static str,
+    source: io::Error,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, source } = self;
+        write!(f, "{what} ({source})")
+    }
+}
+
+/// The process cannot be sandboxed as it should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SandboxError {
+    #[error("--sandbox namespace lacks {0}; --sandbox auto does with what there is")]
+    NoNamespaces(String),
+
+    #[error("try out --sandbox namespace")]
+    Probe(#[source] io::Error),
+
+    #[error(transparent)]
+    Privileges(#[from] PrivilegesError),
+
+    #[error(transparent)]
+    Seccomp(#[from] SeccompError),
+}

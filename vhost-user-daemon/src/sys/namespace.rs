@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+//! Namespaces, and the mounts of our own one. All of it concerns the calling thread alone, which has
+//! to be the only one.
+
+use std::ffi::CStr;
+use std::io;
+use std::ptr;
+
+use super::checked;
+
+/// What a process can have for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    User,
+    Mount,
+    Network,
+    Ipc,
+}
+
+/// Makes the process the first one in a namespace of its own.
+///
+/// # Errors
+/// Those of unshare(2): EPERM without CAP_SYS_ADMIN, or where user namespaces are not for everybody;
+/// ENOSPC, too many of them.
+pub(crate) fn unshare(namespace: Namespace) -> io::Result<()> {
+    let flag = match namespace {
+        Namespace::User => libc::CLONE_NEWUSER,
+        Namespace::Mount => libc::CLONE_NEWNS,
+        Namespace::Network => libc::CLONE_NEWNET,
+        Namespace::Ipc => libc::CLONE_NEWIPC,
+    };
+    // SAFETY: unshare(2) takes a number and touches no memory.
+    checked(unsafe { libc::unshare(flag) }).map(drop)
+}
+
+/// The user and the group that files made by this process get.
+pub(crate) fn effective_ids() -> (libc::uid_t, libc::gid_t) {
+    // SAFETY: geteuid(2) takes nothing and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    // SAFETY: getegid(2) takes nothing and cannot fail.
+    let group = unsafe { libc::getegid() };
+    (user, group)
+}
+
+/// Keeps mounts that are made here from being seen elsewhere, and the other way round.
+///
+/// # Errors
+/// Those of mount(2).
+pub(crate) fn keep_mounts_private() -> io::Result<()> {
+    mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)
+}
+
+/// Nobody runs anything from such a mount, or opens a device in it.
+const INERT: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+
+/// Mounts an empty file system in memory over `place`.
+///
+/// # Errors
+/// Those of mount(2).
+pub(crate) fn mount_empty(place: &CStr) -> io::Result<()> {
+    let options = c"size=4k,nr_inodes=4,mode=755";
+    mount(Some(c"tmpfs"), place, Some(c"tmpfs"), INERT, Some(options))
+}
+
+/// Lets nobody write to the mount at `place` any more.
+///
+/// # Errors
+/// Those of mount(2).
+pub(crate) fn make_read_only(place: &CStr) -> io::Result<()> {
+    let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY | INERT;
+    mount(None, place, None, flags, None)
+}
+
+/// Has `directory`, with all that is mounted below it, appear at `place`.
+///
+/// # Errors
+/// Those of mount(2).
+pub(crate) fn bind(directory: &CStr, place: &CStr) -> io::Result<()> {
+    mount(Some(directory), place, None, libc::MS_BIND | libc::MS_REC, None)
+}
+
+/// Lets nobody write to what is mounted at `place` and below it, run anything from there, or open a
+/// device.
+///
+/// # Errors
+/// Those of mount_setattr(2): ENOSYS before Linux 5.12.
+pub(crate) fn make_inert(place: &CStr) -> io::Result<()> {
+    let mut attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY
+            | libc::MOUNT_ATTR_NOSUID
+            | libc::MOUNT_ATTR_NODEV
+            | libc::MOUNT_ATTR_NOEXEC,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: `place` ends with a NUL, `attributes` has the size that is said, and both live through
+    // the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            place.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw mut attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes the working directory, which is the root of a mount, the root of all, and lets go of the
+/// root before it.
+///
+/// # Errors
+/// Those of pivot_root(2), umount2(2) and chdir(2).
+pub(crate) fn make_root() -> io::Result<()> {
+    // SAFETY: both paths end with a NUL and live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // The old root lies over the new one now, and the working directory leads to it.
+    // SAFETY: the path ends with a NUL and lives through the call.
+    checked(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;
+    std::env::set_current_dir("/")
+}
+
+fn mount(
+    source: Option<&CStr>,
+    place: &CStr,
+    kind: Option<&CStr>,
+    flags: libc::c_ulong,
+    options: Option<&CStr>,
+) -> io::Result<()> {
+    let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
+    // SAFETY: each text ends with a NUL and lives through the call; null is allowed for all that is
+    // left out here.
+    checked(unsafe {
+        libc::mount(pointer(source), place.as_ptr(), pointer(kind), flags, pointer(options).cast())
+    })
+    .map(drop)
+}
