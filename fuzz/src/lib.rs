@@ -7,7 +7,7 @@
 //! [`ring`] plays a script against a virtqueue in memory that a hostile driver writes.
 //!
 //! `corpus/NAME` has inputs of the target NAME that reach all that it reached so far. How a target
-//! is run: `cargo xtask fuzz`.
+//! is run: `cargo xtask fuzz`. It has one more, `daemon`, which is no libFuzzer's.
 
 #[cfg(fuzzing)]
 mod input;

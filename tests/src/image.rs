@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::bytes::Bytes;
+use crate::ordinary;
 
 /// The size of a sector, in bytes, whatever the block size is.
 pub const SECTOR: usize = 512;
@@ -43,6 +44,12 @@ impl Image {
     /// What the sector `sector` has in it at first: its number and the offset of each 8 bytes.
     pub fn contents(sector: u64) -> Bytes {
         (0..SECTOR as u64 / 8).flat_map(|word| (sector << 8 | word).to_be_bytes()).collect()
+    }
+
+    /// The same image, of the user who is not root.
+    pub fn of_ordinary_user(self) -> Self {
+        ordinary::give(&self.path).expect("give the image away");
+        self
     }
 
     /// Gives it another length, in bytes: zeroes more, or what was at the end less.

@@ -29,9 +29,10 @@
 //!
 //! And what a daemon stands on: [`fuse::FuseFile`] is a file that fails and waits as it is told to,
 //! [`private_mounts`] has file systems that fill up, [`strace::Strace`] the system calls in their
-//! order. [`on_each_engine!`] has a test done once for each way of input and output.
+//! order, [`syslog::Syslog`] what is logged there. [`on_each_engine!`] has a test done once for each way of input and output.
 //!
-//! Apart from them, [`load`] drives a block device as fast as it goes.
+//! Apart from them, [`load`] drives a block device as fast as it goes, and [`fuzz`] does everything to a
+//! daemon that no front end should.
 //!
 //! Nothing here sleeps. Whoever waits does so for a descriptor or a condition, and panics with a
 //! sentence about it after [`deadline::PATIENCE`]: a failed expectation ends the test that had it.
@@ -48,19 +49,23 @@ pub mod eventfd;
 pub mod features;
 pub mod frontend;
 pub mod fuse;
+pub mod fuzz;
 pub mod guest;
 pub mod image;
 pub mod in_flight;
+pub mod kernel_log;
 pub mod lingering;
 pub mod load;
 pub mod memory;
 pub mod orders;
+pub mod ordinary;
 pub mod private_mounts;
 pub mod random;
 pub mod reference;
 pub mod requires;
 pub mod served;
 pub mod strace;
+pub mod syslog;
 
 #[expect(unsafe_code, reason = "shared memory, and system calls that std has no call for")]
 mod sys;

@@ -4,8 +4,10 @@
 
 use std::cell::Cell;
 use std::ffi::CString;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -75,6 +77,47 @@ impl Drop for PrivateMount {
     fn drop(&mut self) {
         // What is left of it goes with this thread at the latest.
         let _ = sys::unmount(&c_path(self.folder.path()));
+    }
+}
+
+/// /dev as only the calling thread sees it, and what that starts from then on: the machine's devices,
+/// and room for files of a test's own.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    /// Where the machine's own are. It is never removed with what is in it.
+    machine: PathBuf,
+}
+
+impl Devices {
+    /// All but the one of the name `left_out`. `None` if it can't be had, which is said on standard
+    /// error.
+    ///
+    /// # Panics
+    /// If it can't be had where nothing may be missing: when the environment has `CI`.
+    pub(crate) fn without(left_out: &str) -> Option<Self> {
+        own_mounts()?;
+        let machine = TempDir::with_prefix("devices-").expect("make a mount point").keep();
+        sys::bind(c"/dev", &c_path(&machine)).expect("mount the devices at another place");
+        let mounted = sys::mount(c"test", c"/dev", c"tmpfs", c"mode=755");
+        let devices = Self { machine };
+        mounted.expect("mount a file system in memory");
+        for device in fs::read_dir(&devices.machine).expect("list the devices") {
+            let name = device.expect("list the devices").file_name();
+            if name != left_out {
+                let linked = symlink(devices.machine.join(&name), Path::new("/dev").join(name));
+                linked.expect("link a device");
+            }
+        }
+        Some(devices)
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        // What is left of it goes with this thread at the latest.
+        let _ = sys::unmount(c"/dev");
+        let _ = sys::unmount(&c_path(&self.machine));
+        let _ = fs::remove_dir(&self.machine);
     }
 }
 

@@ -9,6 +9,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::ordinary;
+
 /// Whether `program` is in the PATH; if it isn't, says so on standard error.
 ///
 /// # Panics
@@ -26,9 +28,7 @@ pub fn program(program: &str) -> bool {
 /// # Panics
 /// If it isn't where nothing may be missing: when the environment has `CI`.
 pub fn root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let owner = std::fs::metadata("/proc/self").expect("look at /proc/self").uid();
-    met(owner == 0, "to be root")
+    met(ordinary::tests_are_roots(), "to be root")
 }
 
 /// Huge pages of 2 MiB that this machine has because a test wanted them; they go with the value.

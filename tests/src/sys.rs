@@ -13,11 +13,16 @@ use std::time::Duration;
 mod filter;
 mod limit;
 mod mount;
+mod odd;
 mod thread;
 
 pub(crate) use filter::refuse;
 pub(crate) use limit::{limit_file_size, linger};
-pub(crate) use mount::{mount, own_mounts, unmount};
+pub(crate) use mount::{bind, mount, own_mounts, unmount};
+pub(crate) use odd::{
+    epoll, eventfd_at, inotify, path_only, punch_hole, sealed_memfd, set_nonblocking, timerfd,
+    unix_socket,
+};
 pub(crate) use thread::{resume_thread, stop_thread};
 
 /// As many descriptors as one message may carry on Linux (SCM_MAX_FD).

@@ -4,9 +4,10 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use vhost_user_tests::daemon::{Daemon, Exit};
@@ -29,13 +30,17 @@ const ROUNDS: u64 = 24;
 /// At the kill in the middle more requests are to be in flight, or this test shows little.
 const IN_FLIGHT: usize = 8;
 
+/// After so many requests on a queue its daemon knows all about it: at its start it may finish what
+/// an earlier one had begun to give back, and that is counted, too.
+const SERVED: u16 = 256;
+
 #[test]
 fn guest_of_the_installed_qemu_survives_a_daemon_that_is_killed() {
     let qemu = Qemu::installed().map(Found::Here);
     if let Some(qemu) = required("QEMU", qemu) {
         let seed = Random::seed();
         println!("VHOST_USER_TEST_SEED={seed}");
-        println!("FIGURE: {}", survive_kills(&qemu, 15, seed).unwrap());
+        println!("FIGURE: {}", survive_kills(&qemu, 15, Listener::Daemons, seed).unwrap());
     }
 }
 
@@ -44,33 +49,67 @@ fn guest_of_a_newer_qemu_survives_a_daemon_that_is_killed() {
     if let Some(qemu) = required("the QEMU of the backports", Qemu::from_backports()) {
         let seed = Random::seed();
         println!("VHOST_USER_TEST_SEED={seed}");
-        println!("FIGURE: {}", survive_kills(&qemu, 35, seed).unwrap());
+        println!("FIGURE: {}", survive_kills(&qemu, 35, Listener::Daemons, seed).unwrap());
     }
+}
+
+#[test]
+fn guest_survives_a_daemon_that_is_killed_and_started_again_on_the_same_socket() {
+    let qemu = Qemu::installed().map(Found::Here);
+    if let Some(qemu) = required("QEMU", qemu) {
+        let seed = Random::seed();
+        println!("VHOST_USER_TEST_SEED={seed}");
+        println!("FIGURE: {}", survive_kills(&qemu, 6, Listener::Supervisors, seed).unwrap());
+    }
+}
+
+/// How long a supervisor takes until it starts the next daemon, at most: as RestartSec= in the unit.
+const RESTART: Duration = Duration::from_millis(100);
+
+/// Who listens for front ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listener {
+    /// Each daemon makes a socket.
+    Daemons,
+    /// There is one socket for all of them, which whoever starts them keeps, as systemd does.
+    Supervisors,
 }
 
 /// Boots from the disk, kills its daemon so many times under load, powers off, looks at the image.
 /// Returns what happened.
-fn survive_kills(qemu: &Qemu, kills: u64, seed: u64) -> Result<String> {
+fn survive_kills(qemu: &Qemu, kills: u64, listener: Listener, seed: u64) -> Result<String> {
     let mut random = Random::of(seed);
     let dir = tempfile::tempdir()?;
     let disk = Disk::create(dir.path().join("disk.img"))?;
     let boot = Boot::new(Kernel::of_this_machine()?, dir.path())?;
     let accel = Accel::of_this_machine(qemu, &boot)?;
     let attached = Attached { socket: dir.path().join("socket"), queues: 2 };
-    let mut daemon = start(&disk, &attached, random.number());
+    let kept = match listener {
+        Listener::Daemons => None,
+        Listener::Supervisors => Some(UnixListener::bind(&attached.socket)?),
+    };
+    let start = |seed| start(&disk, &attached, kept.as_ref(), seed);
+    let mut daemon = start(random.number())?;
     let lifetime = Duration::from_secs(240);
     let mut guest = qemu.start_reconnecting(&boot, accel, &attached, lifetime)?;
     guest.wait_for_shell()?;
     work(&mut guest, &disk)?;
     let region = region_of(&guest, attached.queues)?;
 
-    let mut marks = Vec::new();
+    let (mut marks, mut pauses) = (Vec::new(), Vec::new());
     for _ in 0..kills {
         serves(&region);
         kill(&daemon, &region, &mut random);
+        let killed = Instant::now();
         marks.push(region.marks());
-        daemon = start(&disk, &attached, random.number());
+        daemon = start(random.number())?;
+        pauses.push(killed.elapsed());
     }
+    let longest = pauses.iter().max().copied().unwrap_or_default();
+    ensure!(
+        listener == Listener::Daemons || longest < RESTART,
+        "{longest:?} until the next daemon"
+    );
     let rounds = finish(&mut guest)?;
     let sums = guest.shell("cat /tmp/sums")?;
     guest.power_off()?;
@@ -78,7 +117,10 @@ fn survive_kills(qemu: &Qemu, kills: u64, seed: u64) -> Result<String> {
     check(&disk, &rounds, &sums)?;
     disk.check()?;
 
-    let report = format!("in flight at each kill: {marks:?}; rounds of each writer: {rounds:?}");
+    let report = format!(
+        "in flight at each kill: {marks:?}; rounds of each writer: {rounds:?}; the next daemon after \
+         {longest:?} at most"
+    );
     marks.sort_unstable();
     let median = marks[marks.len() / 2];
     ensure!(median > IN_FLIGHT, "{median} requests in flight at a kill, median; {report}");
@@ -86,9 +128,19 @@ fn survive_kills(qemu: &Qemu, kills: u64, seed: u64) -> Result<String> {
 }
 
 /// A daemon that takes all that is available before it serves any of it, out of order.
-fn start(disk: &Disk, attached: &Attached, seed: u64) -> Daemon {
+fn start(
+    disk: &Disk,
+    attached: &Attached,
+    kept: Option<&UnixListener>,
+    seed: u64,
+) -> Result<Daemon> {
     let launch = Daemon::blk_with_hooks().env("VHOST_USER_TEST_SHUFFLE", seed.to_string());
-    launch.arg("--blk-file").arg(disk.path()).socket(&attached.socket).start()
+    let launch = launch.arg("--blk-file").arg(disk.path());
+    Ok(match kept {
+        // Who connects before it is ready waits.
+        Some(socket) => launch.activated(socket.try_clone().context("share a socket")?).spawn(),
+        None => launch.socket(&attached.socket).start(),
+    })
 }
 
 /// Waits until both queues are served. A QEMU whose back end ends while it is being told about the
@@ -97,7 +149,8 @@ fn serves(region: &InFlightRegion) {
     let used = || [0, 1].map(|queue| region.queue(queue).used_idx());
     let before = used();
     for queue in [0, 1] {
-        until("requests to be served", || (used()[queue] != before[queue]).then_some(()));
+        let served = || used()[queue].wrapping_sub(before[queue]);
+        until("requests to be served", || (served() >= SERVED).then_some(()));
     }
 }
 

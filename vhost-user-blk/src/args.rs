@@ -7,9 +7,13 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use vhost_user_daemon::CommonArgs;
+use vhost_user_daemon::{Capabilities, CommonArgs};
 
 use crate::block_backend::BlockBackend;
+
+/// What `--print-capabilities` prints: the options among them are taken below.
+pub const CAPABILITIES: Capabilities =
+    Capabilities { device_type: "block", features: &["read-only", "blk-file"] };
 
 /// What the user typed, in whichever of the two ways there are to say it.
 #[derive(Clone, Debug)]

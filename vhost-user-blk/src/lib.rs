@@ -52,7 +52,7 @@ mod space;
 #[expect(unsafe_code, reason = "system calls that the standard library lacks")]
 mod sys;
 
-pub use args::{Args, CacheMode, DiscardMode, IoEngine, LockMode};
+pub use args::{Args, CAPABILITIES, CacheMode, DiscardMode, IoEngine, LockMode};
 pub use config::{Config, ConfigError, Serial};
 pub use device::{Blk, BlkError};
 pub use profile::PROFILE;

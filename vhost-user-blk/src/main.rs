@@ -5,14 +5,11 @@
 
 use std::process::ExitCode;
 
-use vhost_user_blk::{Args, Blk, Config, PROFILE};
-use vhost_user_daemon::{Capabilities, Program};
+use vhost_user_blk::{Args, Blk, CAPABILITIES, Config, PROFILE};
+use vhost_user_daemon::Program;
 
-const PROGRAM: Program = Program {
-    name: "vhost-user-blk",
-    capabilities: Capabilities { device_type: "block", features: &["read-only", "blk-file"] },
-    profile: PROFILE,
-};
+const PROGRAM: Program =
+    Program { name: "vhost-user-blk", capabilities: CAPABILITIES, profile: PROFILE };
 
 fn main() -> ExitCode {
     vhost_user_daemon::run(&PROGRAM, |args: Args| -> anyhow::Result<Blk> {

@@ -12,8 +12,6 @@ const fn allow(number: libc::c_long, why: &'static str) -> SystemCall {
 }
 
 const SYSTEM_CALLS: &[SystemCall] = &[
-    allow(libc::SYS_preadv, "reads, where the library has no preadv2 of its own"),
-    allow(libc::SYS_pwritev, "writes, where the library has no pwritev2 of its own"),
     allow(libc::SYS_fdatasync, "FLUSH without an io_uring"),
     allow(libc::SYS_fallocate, "DISCARD and WRITE_ZEROES without an io_uring"),
     allow(libc::SYS_ioctl, "DISCARD on a block device").where_is(1, BLKDISCARD),

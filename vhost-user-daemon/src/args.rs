@@ -37,7 +37,7 @@ pub struct CommonArgs {
     #[arg(long, value_name = "PATH", help_heading = "Socket")]
     pub connect: Option<PathBuf>,
 
-    /// Give the socket to GROUP, a name or a number.
+    /// Give the socket to GROUP, a name or a number; only with --socket-path.
     #[arg(
         long,
         value_name = "GROUP",
@@ -47,7 +47,8 @@ pub struct CommonArgs {
     )]
     pub socket_group: Option<String>,
 
-    /// File mode of the socket; who may write may connect [default: 600, with --socket-group 660].
+    /// File mode of the socket; who may write may connect; only with --socket-path
+    /// [default: 600, with --socket-group 660].
     #[arg(
         long,
         value_name = "OCTAL",

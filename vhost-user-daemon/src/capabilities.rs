@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! `--print-capabilities`: what a management layer asks a back end before it starts one.
+//! `--print-capabilities`: what a management layer asks a back end before it starts one; and the
+//! file by which it finds one.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -37,6 +38,36 @@ impl fmt::Display for Capabilities {
         }
         let end = if self.features.is_empty() { "]" } else { "\n  ]" };
         write!(f, "{end}\n}}")
+    }
+}
+
+impl Capabilities {
+    /// The text of the file by which management layers find the back end, `NN-NAME.json` in
+    /// `/usr/share/qemu/vhost-user`: a `VhostUserBackend` of QEMU's `docs/interop/vhost-user.json`.
+    ///
+    /// `description` is for people, `binary` the absolute path of the program. There are no features
+    /// in it: that schema has none there, and has the program asked for them.
+    pub fn discovery<'s>(&'s self, description: &'s str, binary: &'s str) -> Discovery<'s> {
+        Discovery { capabilities: self, description, binary }
+    }
+}
+
+/// See [`Capabilities::discovery`].
+#[derive(Clone, Copy, Debug)]
+pub struct Discovery<'s> {
+    capabilities: &'s Capabilities,
+    description: &'s str,
+    binary: &'s str,
+}
+
+/// The JSON text, without a newline at its end.
+impl fmt::Display for Discovery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{{")?;
+        writeln!(f, "  \"description\": {},", Quoted(self.description))?;
+        writeln!(f, "  \"type\": {},", Quoted(self.capabilities.device_type))?;
+        writeln!(f, "  \"binary\": {}", Quoted(self.binary))?;
+        write!(f, "}}")
     }
 }
 
@@ -88,6 +119,17 @@ mod tests {
     fn text_with_special_characters_stays_json() {
         let odd = Capabilities { device_type: "a\"b\\c\n", features: &[] };
         assert!(odd.to_string().contains(r#""a\"b\\c\u000a""#), "{odd}");
+    }
+
+    #[test]
+    fn text_for_discovery_is_the_documented_one() {
+        let block = Capabilities { device_type: "block", features: &["read-only"] };
+        let expected = r#"{
+  "description": "A \"disk\"",
+  "type": "block",
+  "binary": "/usr/bin/vhost-user-blk"
+}"#;
+        assert_eq!(block.discovery("A \"disk\"", "/usr/bin/vhost-user-blk").to_string(), expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! The life of a vhost-user daemon's process: arguments, socket, signals, log, readiness.
+//! The life of a vhost-user daemon's process: arguments, socket, sandbox, signals, log, readiness.
 //!
 //! A daemon brings its own options, with [`CommonArgs`] flattened in, and a function that opens a
 //! device; [`run()`] does everything else. The stages come in an order that has reasons:
@@ -8,16 +8,17 @@
 //! 1. `--print-capabilities` is looked for and answered before anything is parsed.
 //! 2. What was typed becomes a configuration that is valid, without I/O.
 //! 3. Inherited sockets are adopted, before an own descriptor can have their number.
-//! 4. The log begins; the device is opened, with all that the operator can get wrong about it, and
-//!    the descriptors that its queues will need are compared with the limit.
+//! 4. The log begins; a sandbox that the operator insists on is tried out; the device is opened, with
+//!    all that the operator can get wrong about it, and the descriptors that its queues will need are
+//!    compared with the limit.
 //! 5. Signals are blocked, the pid file is locked, and then the socket appears: from here on every
 //!    way out removes both again.
 //! 6. With `--daemonize` the process forks. There must be no threads yet: a fork would lose them.
-//!    This is also the last point at which a process can restrict itself, thread by thread, with
-//!    all its threads; a sandbox belongs right behind it.
-//! 7. The pid is written, the queue threads start. A filter for the system calls of all threads
-//!    belongs behind them.
-//! 8. READY=1, the process that was started ends with 0, and front ends are served.
+//! 7. The sandbox is entered: namespaces, an empty root, no capabilities, landlock. All of that is for
+//!    one thread and those that it starts, so this is the last point at which it holds for all.
+//! 8. The pid is written, the queue threads start and get what they need. Then all threads are left
+//!    with the system calls that a daemon makes while it serves.
+//! 9. READY=1, the process that was started ends with 0, and front ends are served.
 //!
 //! Serving is one loop in one thread (`serve`) around the session of `vhost-user-device`. It
 //! never waits for one thing only: a signal is heard while half a message is outstanding, while

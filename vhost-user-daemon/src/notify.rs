@@ -13,9 +13,9 @@ use sd_notify::NotifyState;
 /// A service manager that wants to hear of us, or nobody. It is connected to once, since later there
 /// may be no way to it.
 #[derive(Debug, Default)]
-pub(crate) struct ServiceManager(Option<UnixDatagram>);
+pub(crate) struct Supervisor(Option<UnixDatagram>);
 
-impl ServiceManager {
+impl Supervisor {
     /// The one that the environment names: NOTIFY_SOCKET, a path, or an abstract address after `@`.
     pub(crate) fn of_environment() -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").and_then(|address| {
@@ -75,7 +75,7 @@ mod tests {
         let room = tempfile::tempdir().unwrap();
         let path = room.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let manager = ServiceManager(Some(connect(path.as_os_str()).unwrap()));
+        let manager = Supervisor(Some(connect(path.as_os_str()).unwrap()));
         manager.ready();
         assert_eq!(heard(&socket), "READY=1\n");
     }
@@ -85,7 +85,7 @@ mod tests {
         let name = format!("vhost-user-daemon-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
-        let manager = ServiceManager(Some(connect(OsStr::new(&format!("@{name}"))).unwrap()));
+        let manager = Supervisor(Some(connect(OsStr::new(&format!("@{name}"))).unwrap()));
         manager.stopping();
         assert_eq!(heard(&socket), "STOPPING=1\n");
     }

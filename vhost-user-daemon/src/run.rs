@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use crate::descriptors;
 use crate::entry::Entry;
 use crate::exit::{self, Failure};
 use crate::listener::{self, ListenError};
-use crate::notify::ServiceManager;
+use crate::notify::Supervisor;
 use crate::pid_file::PidFile;
 use crate::sandbox::{self, Kept, Profile, SandboxConfig, SandboxError};
 use crate::serve::{Control, Served};
 use crate::signals::{self, Signals};
 use crate::socket::{self, FrontEnd, InheritError, Socket};
 use crate::sys::process;
-use crate::threads;
+use crate::threads::CpusError;
 
 /// What tells one daemon from another.
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +120,15 @@ impl Life {
         let config = ProcessConfig::try_from(args.as_ref().clone());
         let ProcessConfig { socket, log, pid_file, daemonize, threads, sandbox } =
             config.map_err(Failure::of_the_operator)?;
-        threads::check(&threads).map_err(Failure::of_the_operator)?;
+        threads.check().map_err(|error| Failure::of_the_operator(CpusError(error)))?;
         // Before a descriptor of our own can get the number of an inherited one.
         let awaited = adopt(socket).map_err(Failure::of_the_operator)?;
         crate::log::init(program.name, log).map_err(Failure::of_the_operator)?;
         if let Err(error) = process::raise_descriptor_limit() {
             log::debug!("raise the limit on open descriptors: {error}");
+        }
+        if let Err(error) = process::raise_locked_memory_limit() {
+            log::debug!("raise the limit on locked memory: {error}");
         }
         sandbox::check(sandbox).map_err(Failure::of_the_operator)?;
         let device = open(args).map_err(Failure::of_the_operator)?;
@@ -140,7 +144,7 @@ impl Life {
             self.go_to_background(log.syslog).map_err(Failure::at_run_time)?;
         }
 
-        let manager = ServiceManager::of_environment();
+        let manager = Supervisor::of_environment();
         let socket = self.restrict(sandbox, socket).map_err(Failure::at_run_time)?;
         let device = Arc::new(device);
         let control = Control::new(signals, manager, &*device).map_err(Failure::at_run_time)?;
@@ -207,15 +211,15 @@ impl Life {
         kept.removing.extend(self.socket.as_ref().map(Entry::directory));
         kept.removing.extend(self.pid_file.as_ref().map(PidFile::directory));
         if let Socket::Connecting(front_end) = &socket {
-            kept.connecting = Some(front_end.path.directory());
+            kept.connecting = Some(&front_end.path);
         }
         if !config.is_open() {
             crate::log::expect_no_return();
         }
         let moved = sandbox::enter(config, &kept)?;
         Ok(match (socket, moved) {
-            (Socket::Connecting(FrontEnd { path, .. }), Some(directory)) => {
-                let moved = Some(directory.join(path.name()));
+            (Socket::Connecting(FrontEnd { path, .. }), true) => {
+                let moved = Some(PathBuf::from(path.name()));
                 Socket::Connecting(FrontEnd { path, moved })
             }
             (socket, _) => socket,

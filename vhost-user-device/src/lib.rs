@@ -37,6 +37,8 @@ mod hooks;
 mod io;
 mod limit;
 mod memory;
+#[doc(hidden)]
+pub mod planted;
 mod queue;
 #[cfg(test)]
 mod random;
@@ -51,11 +53,9 @@ pub use io::{Access, Finished, HostFile, Operation, SupplyError};
 pub use limit::RateLimit;
 pub use queue::Turn;
 pub use ring::{Buffers, OutOfRange, Request};
-pub use session::{Backend, Ended, Interest, Phase, Session, StartError, Threads, turn_away};
-
-/// Whether the bugs are in us that are there on purpose, for the fuzz targets to find: no build but
-/// one of theirs can have them.
-const PLANTED_BUG: bool = cfg!(all(fuzzing, feature = "planted-bug"));
+pub use session::{
+    Backend, Ended, Interest, NoCpu, Phase, Session, StartError, Threads, turn_away,
+};
 
 /// An error and its causes, joined by `: `.
 fn causes(error: &dyn std::error::Error) -> String {

@@ -18,6 +18,9 @@ pub(crate) const PRODUCT: [&str; 3] = ["vhost-user-device", "vhost-user-daemon",
 /// A daemon that only tests start, and which is built like those of the product.
 const STUB: &str = "vhost-user-stub";
 
+/// What writes man pages and the like from the daemons' parsers.
+pub(crate) const PAGES: &str = "vhost-user-pages";
+
 /// The machines that the product is for.
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -162,8 +165,10 @@ impl Workspace {
     ) -> Result<()> {
         command::run(cargo.arg("--bins"), limit)?;
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        let stubs = self.members().filter(|package| package.name == STUB);
-        for Package { name, .. } in self.daemons().chain(stubs) {
+        // Programs that only tests start, or people who make packages.
+        let others = [STUB, PAGES];
+        let others = self.members().filter(|package| others.contains(&package.name.as_str()));
+        for Package { name, .. } in self.daemons().chain(others) {
             let built = self.target.join("debug").join(name);
             let copy = folder.join(format!("{name}.new"));
             // Renamed into place: a daemon that still runs keeps the file that it was started from.

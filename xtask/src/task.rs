@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{bench, coverage, demo, fuzz, test, tidy};
+use crate::{bench, coverage, demo, fuzz, install, man, test, tidy};
 
 /// The project's own tasks.
 #[derive(clap::Parser)]
@@ -18,6 +18,8 @@ pub(crate) enum Task {
     Coverage(coverage::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
+    Man(man::Args),
+    Install(install::Args),
 }
 
 impl Task {
@@ -33,6 +35,8 @@ impl Task {
             Self::Coverage(args) => coverage::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Fuzz(args) => fuzz::run(args),
+            Self::Man(args) => man::run(args),
+            Self::Install(args) => install::run(args),
         }
     }
 }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::cargo::{APART, PRODUCT, TARGET, Workspace};
 use crate::fuzz::{self, Fuzz};
 use crate::suite::{self, Environment, Outcome, Summary};
-use crate::{bench, command, coverage, oracle, tidy};
+use crate::{bench, command, coverage, install, oracle, tidy};
 
 /// How long a step may take, building included; a test has its own limit.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -38,6 +38,8 @@ enum Step {
     Docs,
     /// The house rules.
     Tidy,
+    /// What a package of the daemons has in it, and that it fits together.
+    Install,
     /// The dependencies' licences, sources and advisories, if cargo-deny is installed.
     Deny,
     /// All tests.
@@ -75,7 +77,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     if wanted(Step::Fuzz) {
         let fuzz = Fuzz::new(&run.workspace)?;
-        for (name, check) in fuzz::checks(&fuzz) {
+        let daemon = fuzz::Daemon::new(&run.workspace);
+        for (name, check) in fuzz::checks(&fuzz, &daemon) {
             summary.check(name, check);
         }
     }
@@ -130,7 +133,7 @@ impl Run {
         if wanted(Step::Docs) {
             summary.check("docs", || self.docs());
         }
-        if wanted(Step::Tidy) || wanted(Step::Tests) {
+        if wanted(Step::Tidy) || wanted(Step::Install) || wanted(Step::Tests) {
             summary.check("build of the daemons", || self.build_daemons());
         }
         if wanted(Step::Tests) {
@@ -140,6 +143,9 @@ impl Run {
         }
         if wanted(Step::Tidy) {
             summary.check("tidy", || tidy::check(&self.workspace, &self.daemons));
+        }
+        if wanted(Step::Install) {
+            summary.check("install", || install::check(&self.workspace, &self.daemons));
         }
         if wanted(Step::Deny) {
             for (name, args) in self.deny() {

@@ -2,7 +2,8 @@
 
 //! The descriptors of a daemon, as the kernel describes them.
 
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::running::Process;
@@ -20,14 +21,18 @@ impl Process {
         names.filter(|name| !name.starts_with("/sys/")).collect()
     }
 
-    /// The flags with which it has `path` open, once for each time that it has: O_DIRECT and the
-    /// like.
+    /// The flags with which it has the file `path` open, once for each time that it has: O_DIRECT
+    /// and the like. What it is called where the daemon is does not matter.
     pub fn open_flags(&self, path: &Path) -> Vec<i32> {
+        let is = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+        let wanted = fs::metadata(path).map(|metadata| is(&metadata));
+        let wanted = wanted.unwrap_or_else(|e| panic!("look at {}: {e}", path.display()));
         let folder = format!("/proc/{}/fd", self.pid());
         let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("list {folder}: {e}"));
         let numbers = entries.filter_map(|entry| {
             let entry = entry.ok()?.path();
-            (fs::read_link(&entry).ok()? == path).then(|| Some(entry.file_name()?.to_owned()))?
+            (is(&fs::metadata(&entry).ok()?) == wanted)
+                .then(|| Some(entry.file_name()?.to_owned()))?
         });
         let flags = numbers.map(|number| {
             let text = self.text(&format!("fdinfo/{}", number.display()));

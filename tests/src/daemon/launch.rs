@@ -3,13 +3,15 @@
 //! What a daemon is started with.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::UNIX_EPOCH;
 
 use tempfile::TempDir;
 
@@ -17,7 +19,7 @@ use super::log::Log;
 use super::running::{Daemon, Exit, Process};
 use crate::deadline::Deadline;
 use crate::image::Image;
-use crate::sys;
+use crate::{ordinary, sys};
 
 /// Passes the descriptor that is the shell's standard input on as number 3.
 const HAND_OVER: &str = r#"exec 3<&0 0</dev/null; exec "$0" "$@""#;
@@ -37,6 +39,9 @@ pub struct Launch {
     handed: Option<(OwnedFd, &'static str)>,
     journal: bool,
     refused: Option<(i64, i32)>,
+    inside: Option<PathBuf>,
+    user: Option<u32>,
+    confines_itself: bool,
 }
 
 /// A daemon that ran until it ended by itself.
@@ -48,6 +53,8 @@ pub struct Ran {
     pub stdout: String,
     /// All that it wrote to standard error.
     pub stderr: String,
+    /// Whether a file in its folder ever came or went.
+    pub touched: bool,
 }
 
 impl Launch {
@@ -65,7 +72,17 @@ impl Launch {
             handed: None,
             journal: false,
             refused: None,
+            inside: None,
+            user: None,
+            confines_itself: false,
         }
+    }
+
+    /// One that gives up all privileges and has its system calls filtered unless it is told not to;
+    /// [`Launch::start`] looks whether it does.
+    pub(super) fn confining_itself(mut self) -> Self {
+        self.confines_itself = true;
+        self
     }
 
     /// By way of another program, which starts it: that and its arguments. Not together with a
@@ -78,6 +95,30 @@ impl Launch {
     /// On a host that has the system call `number` fail with `errno`, as that of a container may.
     pub fn refused(mut self, number: i64, errno: i32) -> Self {
         self.refused = Some((number, errno));
+        self
+    }
+
+    /// With `folder` as its working directory, in which relative paths begin.
+    pub fn inside(mut self, folder: &Path) -> Self {
+        self.inside = Some(folder.to_owned());
+        self
+    }
+
+    /// As a user who is not root. Its folder and what is in it by then are that user's; what else it
+    /// wants must be given to [`ordinary::USER`], unless the tests themselves are such a user's.
+    pub fn as_ordinary_user(mut self) -> Self {
+        if ordinary::tests_are_roots() {
+            if !ordinary::may_run(&self.program) {
+                let name = self.program.file_name().expect("the name of the daemon");
+                let copy = self.folder.path().join(name);
+                // By a program: what this process had open for writing, a child of it that another
+                // test just makes would have, too, and nobody could run it.
+                let status = Command::new("cp").arg(&self.program).arg(&copy).status();
+                assert!(status.expect("run cp").success(), "copy the daemon");
+                self.program = copy;
+            }
+            self.user = Some(ordinary::USER);
+        }
         self
     }
 
@@ -147,11 +188,16 @@ impl Launch {
     /// Starts the daemon and waits until it says that it is ready.
     ///
     /// # Panics
-    /// When it ends before that, or doesn't say so: READY=1 to NOTIFY_SOCKET.
+    /// When it ends before that, or doesn't say so: READY=1 to NOTIFY_SOCKET. Or when a thread of it
+    /// has privileges then, or no filter.
     #[track_caller]
     pub fn start(self) -> Daemon {
         let notify = self.folder.path().join("notify");
         let ready = UnixDatagram::bind(&notify).expect("bind the socket for READY=1");
+        let anybody = Permissions::from_mode(0o666);
+        fs::set_permissions(&notify, anybody).expect("let any user say READY=1");
+        let confined =
+            self.confines_itself && !self.arguments.iter().any(|word| word == "--seccomp");
         let daemon = self.env("NOTIFY_SOCKET", notify).spawn();
         let fds = [ready.as_fd(), daemon.process().ended_fd()];
         let mut word = [0; 256];
@@ -164,15 +210,23 @@ impl Launch {
             Some(_) => panic!("the daemon ended: {:?}: {}", daemon.wait(), daemon.log().whole()),
             None => panic!("the daemon does not say READY=1"),
         }
+        if confined {
+            daemon.process().expect_hardly_a_privilege();
+        }
         daemon
     }
 
     /// Starts the daemon and waits until it ends.
     #[track_caller]
     pub fn run(self) -> Ran {
+        let folder = File::open(self.folder.path()).expect("open the daemon's folder");
+        folder.set_modified(UNIX_EPOCH).expect("set the time of the daemon's folder");
         let daemon = self.spawn();
         let exit = daemon.wait();
-        Ran { exit, stdout: daemon.output().whole(), stderr: daemon.log().whole() }
+        let (stdout, stderr) = (daemon.output().whole(), daemon.log().whole());
+        let modified = folder.metadata().and_then(|folder| folder.modified());
+        let touched = modified.expect("look at the daemon's folder") != UNIX_EPOCH;
+        Ran { exit, stdout, stderr, touched }
     }
 
     /// Starts the daemon and waits for nothing.
@@ -203,6 +257,13 @@ impl Launch {
         command.envs(self.environment);
         if let Some((number, errno)) = self.refused {
             sys::refuse(&mut command, number, errno);
+        }
+        if let Some(folder) = &self.inside {
+            command.current_dir(folder);
+        }
+        if let Some(user) = self.user {
+            ordinary::give(self.folder.path()).expect("give the daemon its folder");
+            command.uid(user).gid(user);
         }
         let stdin = self.handed.map_or_else(Stdio::null, |(socket, _)| socket.into());
         let (log, stderr) = io::pipe().expect("make a pipe for standard error");

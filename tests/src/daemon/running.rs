@@ -45,14 +45,14 @@ pub struct Daemon {
 impl Daemon {
     /// `vhost-user-blk`, to be started.
     pub fn blk() -> Launch {
-        let launch = Launch::of(binary("vhost-user-blk"));
+        let launch = Launch::of(binary("vhost-user-blk")).confining_itself();
         launch.args(engines::arguments_of_this_program().iter().copied())
     }
 
     /// `vhost-user-blk` with the hooks that tests have in it, to be started. VHOST_USER_TEST_ABORT
     /// and VHOST_USER_TEST_SHUFFLE in its environment say what they do.
     pub fn blk_with_hooks() -> Launch {
-        let launch = Launch::of(binary_with_hooks("vhost-user-blk"));
+        let launch = Launch::of(binary_with_hooks("vhost-user-blk")).confining_itself();
         launch.args(engines::arguments_of_this_program().iter().copied())
     }
 
@@ -324,11 +324,6 @@ impl Process {
             (comm.trim_end() == name).then(|| path.file_name()?.to_str()?.parse().ok())?
         });
         threads.next()
-    }
-
-    pub(super) fn text(&self, file: &str) -> String {
-        let file = format!("/proc/{}/{file}", self.pid);
-        fs::read_to_string(&file).unwrap_or_else(|e| panic!("read {file}: {e}"))
     }
 }
 

@@ -52,6 +52,22 @@ impl Boot {
         })
     }
 
+    /// Makes an initramfs in the directory `dir` that goes on with systemd, in a root file system
+    /// around the host's /usr; it has the drivers `modules` with all that they need.
+    ///
+    /// # Errors
+    /// The kernel lacks a driver, busybox isn't there, or the file can't be written.
+    pub(super) fn to_systemd(kernel: Kernel, modules: &[&str], dir: &Path) -> Result<Self> {
+        let modules = kernel.modules(modules);
+        Self::of(kernel, dir, |archive| {
+            for dir in ["proc", "root"] {
+                archive.directory(dir)?;
+            }
+            archive.program("init", include_bytes!("rootfs/systemd-init"))?;
+            load(archive, &modules?)
+        })
+    }
+
     fn of(
         kernel: Kernel,
         dir: &Path,

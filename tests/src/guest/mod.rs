@@ -37,6 +37,7 @@ mod qemu;
 mod running;
 mod scratch_disk;
 mod setup;
+mod systemd;
 mod tools;
 mod uml;
 
@@ -53,6 +54,7 @@ pub use qemu::Qemu;
 pub use running::Guest;
 pub use scratch_disk::ScratchDisk;
 pub use setup::{Found, required};
+pub use systemd::SystemdRoot;
 pub use tools::Tools;
 pub use uml::Uml;
 

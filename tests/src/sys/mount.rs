@@ -28,6 +28,14 @@ pub(crate) fn mount(source: &CStr, target: &CStr, kind: &CStr, options: &CStr) -
     mount_with(Some(source), target, Some(kind), flags, Some(options))
 }
 
+/// Mounts what is at `source`, with all that is mounted in it, at `target` as well.
+///
+/// # Errors
+/// Those of mount(2).
+pub(crate) fn bind(source: &CStr, target: &CStr) -> io::Result<()> {
+    mount_with(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
+}
+
 /// Takes what is mounted over `target` away, whoever uses it.
 ///
 /// # Errors

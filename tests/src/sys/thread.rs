@@ -18,9 +18,15 @@ pub(crate) fn stop_thread(tid: i32) -> io::Result<()> {
     if libc::WIFSTOPPED(status) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
-/// Lets a stopped thread go on where it was.
+/// Lets a stopped thread go on where it was, or go if it was killed meanwhile: until we look away, its
+/// process has not ended.
 pub(crate) fn resume_thread(tid: i32) -> io::Result<()> {
-    trace(libc::PTRACE_DETACH, tid)
+    if trace(libc::PTRACE_DETACH, tid).is_ok() {
+        return Ok(());
+    }
+    let mut status = 0;
+    // SAFETY: `status` may be written by the call.
+    check(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL) }).map(drop)
 }
 
 fn trace(request: libc::c_uint, tid: i32) -> io::Result<()> {

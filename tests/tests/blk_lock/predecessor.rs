@@ -32,7 +32,9 @@ fn late_write_of_a_daemon_that_was_killed_comes_before_all_of_the_next(engine: &
 
     file.release(Op::Write);
     assert_eq!(it.daemon.wait(), Exit::Signal(libc::SIGKILL));
-    vhost_user_tests::deadline::until("its socket", || socket.exists().then_some(()));
+    // The file appears a moment before it is listened on.
+    let listens = || next.log().has("Waiting for vhost-user socket connection").then_some(());
+    vhost_user_tests::deadline::until("it to listen", listens);
     let mut frontend = Frontend::connect(&next).negotiate(USUAL);
     assert_eq!(frontend.blk(0, 16).write(5, &new), Ok(()));
     assert_eq!(file.bytes()[5 * SECTOR..6 * SECTOR], new);
@@ -55,7 +57,9 @@ fn image_that_becomes_free_while_the_lock_is_tried_is_served() {
     assert!(!socket.exists(), "it listens before it has the lock");
     other.sigkill();
     drop(frontend);
-    vhost_user_tests::deadline::until("its socket", || socket.exists().then_some(()));
+    // The file appears a moment before it is listened on.
+    let listens = || next.log().has("Waiting for vhost-user socket connection").then_some(());
+    vhost_user_tests::deadline::until("it to listen", listens);
     let mut frontend = Frontend::connect(&next).negotiate(USUAL);
     assert_eq!(frontend.blk(0, 16).read(1, 1), Ok(image.sector(1)));
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! The hooks by which a test has the daemon abort are not in the daemon that people run.
+//! The hooks by which a test has the daemon abort, or try what it may not, are not in the daemon that people run.
 
 use std::fs;
 use std::path::Path;
 
 use vhost_user_tests::daemon::{binary, binary_with_hooks};
 
-const VARIABLES: [&str; 2] = ["VHOST_USER_TEST_ABORT", "VHOST_USER_TEST_SHUFFLE"];
+const VARIABLES: [&str; 3] =
+    ["VHOST_USER_TEST_ABORT", "VHOST_USER_TEST_SHUFFLE", "VHOST_USER_ATTEMPT"];
 
 fn mentions(program: &Path, text: &str) -> bool {
     let bytes = fs::read(program).expect("read the daemon");

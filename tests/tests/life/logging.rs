@@ -2,12 +2,10 @@
 
 //! What is logged, how much of it, and for whom.
 
-use std::path::Path;
-
 use vhost_user_tests::daemon::Launch;
 use vhost_user_tests::prelude::*;
 
-use crate::{any_blk, expect_mistake};
+use crate::any_blk;
 
 /// What is logged about one connection with an unknown message, from beginning to end.
 fn log_of(launch: Launch) -> String {
@@ -56,18 +54,4 @@ fn log_for_the_journal_has_priorities_and_no_name() {
 fn log_for_a_journal_that_reads_another_stream_has_names() {
     let log = log_of(any_blk().env("JOURNAL_STREAM", "8:1"));
     assert!(log.contains("vhost-user-blk: info: front end connected"), "{log}");
-}
-
-#[test]
-fn syslog_that_is_not_there_is_named() {
-    if Path::new("/dev/log").exists() {
-        // Then it is used; what comes of it is not ours to read.
-        let daemon = any_blk().arg("--syslog").start();
-        assert_eq!(daemon.sigterm().wait(), Exit::Clean);
-        assert_eq!(daemon.log().whole(), "");
-        return;
-    }
-    let ran = any_blk().arg("--syslog").run();
-    let reason = "open syslog at \"/dev/log\": No such file or directory (os error 2)";
-    expect_mistake(&ran, reason);
 }

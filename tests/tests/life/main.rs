@@ -2,15 +2,22 @@
 
 //! The life of a daemon's process, from its options to its exit code.
 
+use std::fs;
+use std::path::Path;
+
 use vhost_user_tests::daemon::{Launch, Ran};
 use vhost_user_tests::prelude::*;
 
+mod background;
 mod ending;
 mod files;
 mod limits;
 mod logging;
 mod mistakes;
 mod sockets;
+mod syslog;
+mod taken;
+mod under_load;
 
 /// A daemon on an image, about to start.
 fn blk() -> (Image, Launch) {
@@ -25,6 +32,14 @@ fn any_blk() -> Launch {
     let image = launch.folder().join("disk.img");
     std::fs::write(&image, [0; SECTOR]).expect("write an image");
     launch.arg("--blk-file").arg(image)
+}
+
+/// What a pid file says.
+#[track_caller]
+fn pid(file: &Path) -> u32 {
+    let text = fs::read_to_string(file).expect("read the pid file");
+    let number = text.strip_suffix('\n').expect("a newline in the pid file");
+    number.parse().expect("a number in the pid file")
 }
 
 /// One sector can be read over the connection.

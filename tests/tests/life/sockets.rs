@@ -47,15 +47,6 @@ fn socket_has_the_group_that_it_was_given() {
 }
 
 #[test]
-fn socket_left_by_a_daemon_that_was_killed_is_replaced() {
-    let (image, launch) = blk();
-    let path = launch.folder().join("socket");
-    drop(UnixListener::bind(&path).unwrap());
-    let daemon = launch.start();
-    expect_served(Frontend::connect(&daemon), &image);
-}
-
-#[test]
 fn descriptor_that_listens_is_served_connection_after_connection() {
     let (image, launch) = blk();
     let path = launch.folder().join("handed");

@@ -24,14 +24,15 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_madvise, "memory that is free goes back to the host"),
     // Threads and time.
     allow(libc::SYS_futex, "threads wait for each other"),
+    allow(libc::SYS_sched_getaffinity, "the allocator counts CPUs when a thread's heap begins"),
     allow(libc::SYS_sched_yield, "threads wait for each other for a moment"),
     allow(libc::SYS_clock_gettime, "the time, where it takes a system call"),
-    allow(libc::SYS_clock_nanosleep, "an operation is tried again after a pause"),
     allow(libc::SYS_restart_syscall, "a wait goes on after the process was stopped"),
     // What is waited for.
     allow(libc::SYS_epoll_ctl, "what the control thread waits for"),
     #[cfg(target_arch = "x86_64")]
     allow(libc::SYS_epoll_wait, "the control thread waits"),
+    #[cfg(not(target_arch = "x86_64"))]
     allow(libc::SYS_epoll_pwait, "the control thread waits"),
     #[cfg(target_arch = "x86_64")]
     allow(libc::SYS_poll, "whether a descriptor can be written to, or the front end is gone"),
@@ -45,17 +46,15 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_accept4, "a front end connects"),
     allow(libc::SYS_recvmsg, "messages with their descriptors"),
     allow(libc::SYS_sendmsg, "replies, with descriptors"),
-    allow(libc::SYS_recvfrom, "what is left of a message"),
     allow(libc::SYS_sendto, "the log to syslog, the end to the service manager"),
     allow(libc::SYS_shutdown, "a front end is turned away"),
     allow(libc::SYS_setsockopt, "a socket that lingers must not"),
-    allow(libc::SYS_getsockopt, "what a front end has passed as a descriptor"),
-    allow(libc::SYS_getsockname, "the same"),
+    allow(libc::SYS_getsockname, "whether a front end has passed a socket for our messages"),
     allow(libc::SYS_ioctl, "a socket shall not be waited for").where_is(1, NO_WAITING),
     allow(libc::SYS_close, "descriptors of the front end, when it is gone"),
     allow(libc::SYS_fcntl, "descriptors of the front end: which kind, not to wait, a copy"),
-    allow(libc::SYS_fstat, "files of the front end: which kind, how long"),
-    allow(libc::SYS_statx, "the same"),
+    allow(libc::SYS_statx, "files of the front end: which kind, how long"),
+    allow(libc::SYS_fstat, "the same, where the library has no statx"),
     allow(libc::SYS_fstatfs, "guest memory in huge pages: of which size"),
     allow(libc::SYS_memfd_create, "the in-flight region"),
     allow(libc::SYS_ftruncate, "the in-flight region gets its length; the pid file is emptied"),
@@ -77,7 +76,8 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_exit_group, "the process ends"),
     #[cfg(target_arch = "x86_64")]
     allow(libc::SYS_dup2, "--daemonize: standard error lets go of the terminal").where_is(1, 2),
-    allow(libc::SYS_dup3, "the same").where_is(1, 2),
+    #[cfg(not(target_arch = "x86_64"))]
+    allow(libc::SYS_dup3, "--daemonize: standard error lets go of the terminal").where_is(1, 2),
 ];
 
 const ABORT: u32 = libc::SIGABRT as u32;
@@ -92,10 +92,13 @@ pub(super) const CONNECTING: &[SystemCall] = &[
 
 /// What fails and ends nothing, since a library does it by itself, when it likes to, and takes no for an
 /// answer.
-pub(super) const REFUSED: &[SystemCall] = &[allow(
-    libc::SYS_openat,
-    "glibc's allocator looks at /sys and /proc when a thread's heap begins, or becomes smaller",
-)];
+pub(super) const REFUSED: &[SystemCall] = &[
+    allow(
+        libc::SYS_openat,
+        "glibc's allocator looks at /sys and /proc when a thread's heap begins, or becomes smaller",
+    ),
+    allow(libc::SYS_getcwd, "a panic with RUST_BACKTRACE wants to shorten paths"),
+];
 
 #[expect(clippy::cast_possible_truncation, reason = "numbers of ioctls have 32 bits")]
 const NO_WAITING: u32 = libc::FIONBIO as u32;

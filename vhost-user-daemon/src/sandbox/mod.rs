@@ -25,12 +25,12 @@ pub(crate) mod attempt;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 
 use self::privileges::PrivilegesError;
 pub use self::profile::{Profile, SystemCall};
 use self::seccomp::SeccompError;
 use crate::args::{SandboxMode, SeccompMode};
+use crate::config::SocketPath;
 use crate::sys;
 
 /// What the operator wants of it.
@@ -52,8 +52,8 @@ impl SandboxConfig {
 pub(crate) struct Kept<'a> {
     /// Directories from which files are removed at the end.
     pub(crate) removing: Vec<&'a File>,
-    /// A directory with a socket that is connected to, again and again.
-    pub(crate) connecting: Option<&'a Path>,
+    /// A socket that is connected to, again and again.
+    pub(crate) connecting: Option<&'a SocketPath>,
 }
 
 /// Whether what the operator insists on can be had. To be called before there are threads, and before
@@ -74,30 +74,32 @@ pub(crate) fn check(config: SandboxConfig) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Takes from the process what it does not need any more. Returns where the directory for connecting is
-/// found from now on, if it is another place than before. To be called before there are threads.
+/// Takes from the process what it does not need any more. Returns whether paths mean something else from
+/// now on: then the directory for connecting is the working directory. To be called before there are
+/// threads.
 ///
 /// # Errors
 /// The kernel refuses what it should not, or what the operator insists on.
-pub(crate) fn enter(
-    config: SandboxConfig,
-    kept: &Kept<'_>,
-) -> Result<Option<PathBuf>, SandboxError> {
+pub(crate) fn enter(config: SandboxConfig, kept: &Kept<'_>) -> Result<bool, SandboxError> {
+    // While the paths still lead there.
+    let needed = privileges::needed(kept)?;
     if config.mode == SandboxMode::None {
-        privileges::give_up()?;
-        return Ok(None);
+        privileges::give_up_all_but(&needed)?;
+        return Ok(false);
     }
-    let namespace::Entered { mut lacks, reachable } = namespace::enter(kept.connecting);
+    let reachable = kept.connecting.map(SocketPath::directory);
+    let namespace::Entered { mut lacks, moved } = namespace::enter(reachable);
     if config.mode == SandboxMode::Namespace
         && let Some(lack) = lacks.first()
     {
         return Err(SandboxError::NoNamespaces(lack.to_string()));
     }
-    privileges::give_up()?;
+    privileges::give_up_all_but(&needed)?;
     match landlock::restrict(&kept.removing) {
         Ok(true) => {}
         Ok(false) => {
-            lacks.push(Lack { what: "landlock", source: io::ErrorKind::Unsupported.into() });
+            let source = io::Error::other("this kernel has none, or none for us");
+            lacks.push(Lack { what: "landlock", source });
         }
         Err(error) => lacks.push(Lack { what: "landlock", source: io::Error::other(error) }),
     }
@@ -105,7 +107,7 @@ pub(crate) fn enter(
         let lacks = lacks.iter().map(Lack::to_string).collect::<Vec<_>>().join(", ");
         log::warn!("the sandbox is without what cannot be had here: {lacks}");
     }
-    Ok(reachable)
+    Ok(moved)
 }
 
 /// Leaves the threads of the process, called `name`, the system calls of `profile` and those that

@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use caps::{CapSet, Capability};
 
@@ -18,7 +18,7 @@ use super::Lack;
 use crate::sys;
 use crate::sys::namespace::Namespace;
 
-/// Where a directory that stays within reach is found in the empty root.
+/// What a directory that stays within reach is called in the empty root.
 const REACHABLE: &str = "front-end";
 
 /// What there is after [`enter`].
@@ -26,13 +26,14 @@ const REACHABLE: &str = "front-end";
 pub(super) struct Entered {
     /// What could not be had.
     pub(super) lacks: Vec<Lack>,
-    /// Where the directory is now that was to stay within reach; `None` if it is where it was.
-    pub(super) reachable: Option<PathBuf>,
+    /// Whether the root directory is another one now, and the working directory too: that which stays
+    /// within reach, if there is one.
+    pub(super) moved: bool,
 }
 
 /// Moves the process into namespaces of its own, as far as that can be had, and its root to an empty
-/// directory, in which nothing but `reachable` can be found, if there is such a directory. To be called
-/// before there are threads.
+/// directory, in which nothing but `reachable` can be found, if there is such a directory; it becomes the
+/// working directory. To be called before there are threads.
 pub(super) fn enter(reachable: Option<&Path>) -> Entered {
     let mut entered = Entered::default();
     let mut lacks = Vec::new();
@@ -51,7 +52,7 @@ pub(super) fn enter(reachable: Option<&Path>) -> Entered {
         }
     }
     match empty_root(reachable) {
-        Ok(reachable) => entered.reachable = reachable,
+        Ok(()) => entered.moved = true,
         Err(lack) => lacks.push(lack),
     }
     entered.lacks = lacks;
@@ -74,13 +75,18 @@ fn enter_user_namespace() -> Result<(), Lack> {
     fs::write("/proc/self/uid_map", format!("{user} {user} 1")).map_err(lack)
 }
 
-fn empty_root(reachable: Option<&Path>) -> Result<Option<PathBuf>, Lack> {
+fn empty_root(reachable: Option<&Path>) -> Result<(), Lack> {
     sys::namespace::unshare(Namespace::Mount)
         .map_err(|source| Lack { what: "mount namespace", source })?;
-    make_empty_root(reachable).map_err(|source| Lack { what: "empty root directory", source })
+    let before = std::env::current_dir();
+    make_empty_root(reachable).map_err(|source| {
+        // Relative paths shall mean what they meant, for all that does without.
+        let _ = before.and_then(std::env::set_current_dir);
+        Lack { what: "empty root directory", source }
+    })
 }
 
-fn make_empty_root(reachable: Option<&Path>) -> io::Result<Option<PathBuf>> {
+fn make_empty_root(reachable: Option<&Path>) -> io::Result<()> {
     sys::namespace::keep_mounts_private()?;
     let directory = reachable.map(std::path::absolute).transpose()?;
     // Over the root that we have, so that it takes no other directory. A path that begins at the root
@@ -98,5 +104,8 @@ fn make_empty_root(reachable: Option<&Path>) -> io::Result<Option<PathBuf>> {
     }
     sys::namespace::make_read_only(c".")?;
     sys::namespace::make_root()?;
-    Ok(directory.map(|_| Path::new("/").join(REACHABLE)))
+    match directory {
+        Some(_) => std::env::set_current_dir(REACHABLE),
+        None => Ok(()),
+    }
 }

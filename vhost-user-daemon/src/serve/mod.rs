@@ -18,7 +18,7 @@ use vhost_user_device::{Device, Ended, Interest, Phase};
 use crate::backoff::Backoff;
 use crate::door::{Door, DoorError};
 use crate::drive::{Drive, Sessions};
-use crate::notify::ServiceManager;
+use crate::notify::Supervisor;
 use crate::poller::{Part, Poller, Ready};
 use crate::signals::Signals;
 use crate::socket::{FrontEnd, Socket};
@@ -68,7 +68,7 @@ impl<D: Device> HostSide for D {
 pub(crate) struct Control<'d> {
     poller: Poller,
     signals: Signals,
-    manager: ServiceManager,
+    manager: Supervisor,
     host: &'d dyn HostSide,
     longest_drain: Duration,
 }
@@ -100,7 +100,7 @@ impl<'d> Control<'d> {
     /// Those of epoll_create1(2) and epoll_ctl(2).
     pub(crate) fn new(
         signals: Signals,
-        manager: ServiceManager,
+        manager: Supervisor,
         host: &'d dyn HostSide,
     ) -> Result<Self, ServeError> {
         let poller = Poller::new()?;

@@ -71,7 +71,7 @@ impl Loop {
         let joined = thread::spawn(move || {
             let host = ScriptHost { events: refreshed, changes: its_changes, changed: changed_too };
             let mut control =
-                Control::new(Signals::block().unwrap(), ServiceManager::default(), &host).unwrap();
+                Control::new(Signals::block().unwrap(), Supervisor::default(), &host).unwrap();
             control.longest_drain = longest_drain;
             say_thread.send(Thread::current()).unwrap();
             let mut script = Script { events: its_events, acks: its_acks, turns: its_turns };

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "test-hooks")]
 pub(crate) mod attempt;
+#[cfg(fuzzing)]
+mod counters;
 pub(crate) mod file;
 pub(crate) mod namespace;
 pub(crate) mod probe;

@@ -71,43 +71,6 @@ pub(crate) fn adopt_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Has the calling thread run on each of these CPUs for a moment. To be called before there are
-/// threads of the process's own.
-///
-/// # Errors
-/// The first CPU that cannot be had, and EINVAL: it is not there, or not for us.
-pub(crate) fn try_cpus(cpus: &[usize]) -> Result<(), (usize, io::Error)> {
-    let before = affinity().map_err(|error| (cpus.first().copied().unwrap_or(0), error))?;
-    let tried = cpus.iter().try_for_each(|cpu| {
-        let mut alone = NO_CPUS;
-        if let Some(word) = alone.get_mut(cpu / 64) {
-            *word |= 1 << (cpu % 64);
-        }
-        set_affinity(&alone).map_err(|error| (*cpu, error))
-    });
-    // What was allowed a moment ago is allowed still.
-    let _ = set_affinity(&before);
-    tried
-}
-
-/// A bit for each CPU, the first in the lowest bit of the first word. Larger than libc's `cpu_set_t`,
-/// with which a host of more than 1024 CPUs does not even say which of them are ours.
-type Cpus = [u64; 128];
-
-const NO_CPUS: Cpus = [0; 128];
-
-fn affinity() -> io::Result<Cpus> {
-    let mut set = NO_CPUS;
-    // SAFETY: `set` is writable, of the size that is said.
-    checked(unsafe { libc::sched_getaffinity(0, size_of_val(&set), set.as_mut_ptr().cast()) })?;
-    Ok(set)
-}
-
-fn set_affinity(set: &Cpus) -> io::Result<()> {
-    // SAFETY: `set` is readable, of the size that is said.
-    checked(unsafe { libc::sched_setaffinity(0, size_of_val(set), set.as_ptr().cast()) }).map(drop)
-}
-
 /// The numbers of the descriptors that a service manager passed (sd_listen_fds(3)); they are no
 /// longer announced in the environment afterwards. To be called before there are threads.
 ///
@@ -141,6 +104,27 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: `limit` lives through the call, which only reads it.
     checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(())
+}
+
+/// Raises the limit on memory that cannot be swapped out as far as it may go: newer kernels count that of
+/// each io_uring, and that of all processes of a user together.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub(crate) fn raise_locked_memory_limit() -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` lives through the call, which only reads it.
+    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } == 0 {
+        return Ok(());
+    }
+    // That is for the privileged.
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is ours to write.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` lives through the call, which only reads it.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) })?;
     Ok(())
 }
 

@@ -49,16 +49,21 @@ extern "C" fn on_sigsys(signal: libc::c_int, cause: *mut libc::siginfo_t, _: *mu
     // number of the call lies there.
     let number = unsafe { number.read() };
     let mut digits = [0; 10];
-    let lines = [
+    let parts = [
         COMPLAINT.get().map_or(&b""[..], |text| text.as_bytes()),
         decimal(number.unsigned_abs(), &mut digits),
         b" is not allowed\n",
     ];
-    for part in lines {
-        // SAFETY: `part` lives through the call, which a handler may make. Nobody can be told if it
-        // does not work.
-        let _ = unsafe { libc::write(libc::STDERR_FILENO, part.as_ptr().cast(), part.len()) };
+    // In one piece, since other threads write lines as well.
+    let mut line = [0; 256];
+    let mut len = 0;
+    for (to, from) in line.iter_mut().zip(parts.into_iter().flatten()) {
+        *to = *from;
+        len += 1;
     }
+    // SAFETY: `line` has `len` bytes and lives through the call, which a handler may make. Nobody can be
+    // told if it does not work.
+    let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), len) };
     // Once the handler has returned, the signal has its usual effect (SA_RESETHAND).
     // SAFETY: raise(3) takes a number, and may be called in a handler.
     unsafe { libc::raise(signal) };

@@ -3,6 +3,7 @@
 //! Where the threads of the queues get from what has their operations done.
 
 use std::io;
+use std::sync::{Arc, Once};
 
 use super::Io;
 use super::pool::{Pool, PoolEnd};
@@ -19,15 +20,24 @@ const SMALL_POOL: usize = 4;
 /// What all queues share of it.
 #[derive(Debug)]
 pub(crate) struct Supply {
-    uring: bool,
+    uring: Wish,
     pool: Option<Pool>,
 }
 
 /// What one queue's thread gets.
 #[derive(Debug)]
 pub(crate) struct Portion {
-    uring: bool,
+    uring: Wish,
     pool: Option<PoolEnd>,
+}
+
+/// Whether a queue's thread makes an io_uring.
+#[derive(Clone, Debug)]
+enum Wish {
+    No,
+    /// If it can. The first one that cannot says so.
+    IfPossible(Arc<Once>),
+    Yes,
 }
 
 /// Why there is none.
@@ -60,35 +70,49 @@ impl Supply {
     /// or on any.
     pub(crate) fn new(name: &str, engine: Engine, cpus: &[usize]) -> Result<Self, SupplyError> {
         let uring = match engine {
-            Engine::None => return Ok(Self { uring: false, pool: None }),
-            Engine::Threads => false,
-            Engine::Uring => Uring::new().map(|_| true).map_err(SupplyError::Uring)?,
+            Engine::None => return Ok(Self { uring: Wish::No, pool: None }),
+            Engine::Threads => Wish::No,
+            Engine::Uring => Uring::new().map(|_| Wish::Yes).map_err(SupplyError::Uring)?,
             Engine::Auto => uring_or_else(),
         };
-        let count = if uring { SMALL_POOL } else { POOL };
+        let count = if let Wish::No = uring { POOL } else { SMALL_POOL };
         let pool = Pool::start(name, count, cpus).map_err(SupplyError::Pool)?;
         Ok(Self { uring, pool: Some(pool) })
     }
 
     /// What the queue with this mailbox gets.
     pub(crate) fn portion(&self, home: &Mailbox) -> Portion {
-        Portion { uring: self.uring, pool: self.pool.as_ref().map(|pool| pool.end(home.clone())) }
+        Portion {
+            uring: self.uring.clone(),
+            pool: self.pool.as_ref().map(|pool| pool.end(home.clone())),
+        }
     }
 }
 
 impl Portion {
     /// Makes what the calling thread alone will use.
     pub(crate) fn make(self) -> Result<Io, SupplyError> {
-        let uring = self.uring.then(Uring::new).transpose().map_err(SupplyError::Uring)?;
+        let uring = match self.uring {
+            Wish::No => None,
+            Wish::IfPossible(complaint) => {
+                let say = |error: &io::Error| {
+                    log::warn!("no further io_uring ({error}): {SMALL_POOL} threads wait instead");
+                };
+                Uring::new().inspect_err(|error| complaint.call_once(|| say(error))).ok()
+            }
+            Wish::Yes => Some(Uring::new().map_err(SupplyError::Uring)?),
+        };
         Ok(Io::new(uring, self.pool))
     }
 }
 
 /// Whether there can be an io_uring. If not, the log says what there is instead.
-fn uring_or_else() -> bool {
-    let made = Uring::new();
-    if let Err(error) = &made {
-        log::warn!("no io_uring ({error}): {POOL} threads wait for the host instead");
+fn uring_or_else() -> Wish {
+    match Uring::new() {
+        Ok(_) => Wish::IfPossible(Arc::new(Once::new())),
+        Err(error) => {
+            log::warn!("no io_uring ({error}): {POOL} threads wait for the host instead");
+            Wish::No
+        }
     }
-    made.is_ok()
 }

@@ -8,6 +8,7 @@ use std::io;
 use vm_memory::FileOffset;
 use vm_memory::mmap::{MmapRegion, MmapRegionError};
 
+use crate::planted::Planted;
 use crate::ring::Piece;
 use crate::sys::{self, Watch};
 
@@ -83,7 +84,7 @@ impl Mapped {
     #[inline]
     pub(crate) fn piece(&self, offset: usize, len: usize) -> Option<Piece> {
         let left = self.len.checked_sub(offset)?;
-        let len = if crate::PLANTED_BUG { len } else { len.min(left) };
+        let len = if Planted::Piece.is_here() { len } else { len.min(left) };
         Piece::of_mapping(&self.mapping, self.skip + offset, len)
     }
 

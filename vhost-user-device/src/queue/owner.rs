@@ -19,6 +19,7 @@ use crate::device::{Device, DeviceQueue};
 use crate::hooks::Held;
 use crate::io::Io;
 use crate::limit::RateLimit;
+use crate::planted::Planted;
 use crate::ring::{Ledger, Popped, RingBroken};
 use crate::sys;
 
@@ -79,7 +80,8 @@ impl<D: Device> Owner<D> {
             let mut busy = false;
             if let Some(run) = &mut running {
                 busy = self.round(run);
-                if run.draining && run.ledger.in_flight() == 0 {
+                let stuck = run.broken && Planted::Stop.is_here();
+                if run.draining && run.ledger.in_flight() == 0 && !stuck {
                     let next_avail = run.ledger.next_avail();
                     // The answer says that the queue holds no memory and no descriptor any more.
                     running = None;

@@ -44,6 +44,30 @@ pub struct Threads {
     pub cpus: Vec<usize>,
 }
 
+/// A CPU that is not there, or not for us.
+#[derive(Debug, thiserror::Error)]
+#[error("run on CPU {cpu}")]
+pub struct NoCpu {
+    /// Which one.
+    pub cpu: usize,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl Threads {
+    /// Tries the CPUs out, by running on each of them for a moment, so that a mistake is found before
+    /// there are threads.
+    ///
+    /// # Errors
+    /// The first CPU that cannot be had.
+    pub fn check(&self) -> Result<(), NoCpu> {
+        if self.cpus.is_empty() {
+            return Ok(());
+        }
+        sys::try_cpus(&self.cpus).map_err(|(cpu, source)| NoCpu { cpu, source })
+    }
+}
+
 impl Default for Threads {
     fn default() -> Self {
         Self { longest_poll: Duration::from_micros(32), cpus: Vec::new() }
@@ -191,5 +215,17 @@ impl<D: Device> Drop for Backend<D> {
             // A panic has been reported by the thread itself.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_that_is_not_there_is_found_out() {
+        let threads = Threads { cpus: vec![8191], ..Threads::default() };
+        assert_eq!(threads.check().unwrap_err().cpu, 8191);
+        assert!(Threads::default().check().is_ok());
     }
 }

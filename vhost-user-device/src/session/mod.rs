@@ -15,7 +15,7 @@ mod state;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 
-pub use backend::{Backend, StartError, Threads};
+pub use backend::{Backend, NoCpu, StartError, Threads};
 pub use channel::turn_away;
 #[cfg(fuzzing)]
 pub use message::fuzz as message_fuzz;

@@ -50,16 +50,43 @@ pub(crate) fn run_on(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
-    // Room for as many CPUs as any kernel has.
-    let mut set = [0_u64; 128];
+    let mut set = NO_CPUS;
     for cpu in cpus {
         if let Some(word) = set.get_mut(cpu / 64) {
             *word |= 1 << (cpu % 64);
         }
     }
+    set_affinity(&set)
+}
+
+/// Has the calling thread run on each of these CPUs for a moment.
+///
+/// # Errors
+/// The first CPU that cannot be had, and EINVAL: it is not there, or not for us.
+pub(crate) fn try_cpus(cpus: &[usize]) -> Result<(), (usize, io::Error)> {
+    let before = affinity().map_err(|error| (cpus.first().copied().unwrap_or(0), error))?;
+    let tried = cpus.iter().try_for_each(|cpu| run_on(&[*cpu]).map_err(|error| (*cpu, error)));
+    // What was allowed a moment ago is allowed still.
+    let _ = set_affinity(&before);
+    tried
+}
+
+/// A bit for each CPU, the first in the lowest bit of the first word. Larger than libc's `cpu_set_t`,
+/// with which a host of more than 1024 CPUs does not even say which of them are ours.
+type Cpus = [u64; 128];
+
+const NO_CPUS: Cpus = [0; 128];
+
+fn affinity() -> io::Result<Cpus> {
+    let mut set = NO_CPUS;
+    // SAFETY: `set` is writable, of the size that is said.
+    checked(unsafe { libc::sched_getaffinity(0, size_of_val(&set), set.as_mut_ptr().cast()) })?;
+    Ok(set)
+}
+
+fn set_affinity(set: &Cpus) -> io::Result<()> {
     // SAFETY: `set` is readable, of the size that is said.
-    let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), set.as_ptr().cast()) };
-    checked(done).map(drop)
+    checked(unsafe { libc::sched_setaffinity(0, size_of_val(set), set.as_ptr().cast()) }).map(drop)
 }
 
 /// A file in memory whose size, `len` bytes, nobody can change.

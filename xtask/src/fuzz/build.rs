@@ -61,7 +61,7 @@ impl Fuzz {
         cargo
     }
 
-    /// Has clippy look at the targets, and at what only they see of the device's library.
+    /// Has clippy look at the targets, and at what only they see of the libraries.
     ///
     /// # Errors
     /// It has something to say.
@@ -69,7 +69,7 @@ impl Fuzz {
         // With all the flags, or the fuzzer itself would be built once more.
         command::run(self.cargo("clippy").args(["--", "-D", "warnings"]), LIMIT)?;
         let mut cargo = product.cargo("clippy");
-        cargo.args(["--quiet", "--lib", "-p", PRODUCT[0], "--target-dir"]);
+        cargo.args(["--quiet", "--lib", "-p", PRODUCT[0], "-p", PRODUCT[1], "--target-dir"]);
         cargo.arg(self.workspace.target.join("clippy"));
         cargo.args(["--", "-D", "warnings"]).env("RUSTFLAGS", FLAGS[0]);
         command::run(&mut cargo, LIMIT)

@@ -4,9 +4,11 @@
 //! the compiler that builds all else.
 //!
 //! `build.rs` makes the programs, `run.rs` has one of them look for inputs that break it,
-//! `minimise.rs` keeps those that are worth it.
+//! `minimise.rs` keeps those that are worth it. The target of `daemon.rs` is none of them: it is a
+//! program of the tests, and breaks a daemon from outside.
 
 mod build;
+mod daemon;
 mod minimise;
 mod run;
 
@@ -18,6 +20,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo::Workspace;
+use daemon::Looking;
+
+pub(crate) use daemon::Daemon;
 
 /// How long the tests let each target look for more than its corpus has.
 const WHILE_TESTING: Duration = Duration::from_secs(20);
@@ -31,11 +36,13 @@ const TARGETS: [Target; 2] = [
         name: "message",
         step: "fuzz target message",
         planted: "bug planted for the fuzz target message",
+        bug: "payload",
     },
     Target {
         name: "ring",
         step: "fuzz target ring",
         planted: "bug planted for the fuzz target ring",
+        bug: "piece",
     },
 ];
 
@@ -43,15 +50,23 @@ struct Target {
     name: &'static str,
     step: &'static str,
     planted: &'static str,
+    /// What the bug is called that is planted for it.
+    bug: &'static str,
 }
 
-/// Have the fuzz targets look for inputs that break them.
+/// Have the fuzz targets look for inputs that break them: `message`, `ring`, and the whole `daemon`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How long each of them looks.
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
-    /// Make the corpus anew, of what it has and what was found so far.
+    /// Begin with this seed instead of another one each time.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Only play a record again that broke the daemon.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["minimise", "targets"])]
+    replay: Option<PathBuf>,
+    /// Make the corpus anew, of what it has and what was found so far; not the daemon's.
     #[arg(long)]
     minimise: bool,
     /// Run only these.
@@ -59,20 +74,34 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let known = |name: &String| TARGETS.iter().any(|target| target.name == name);
-    let unknown: Vec<_> = args.targets.iter().filter(|name| !known(name)).collect();
+    let names = || TARGETS.iter().map(|target| target.name).chain([daemon::NAME]);
+    let unknown: Vec<_> =
+        args.targets.iter().filter(|name| !names().any(|known| known == *name)).collect();
     ensure!(unknown.is_empty(), "there is no target {unknown:?}");
-    let fuzz = Fuzz::new(&Workspace::load()?)?;
-    let programs = fuzz.build(false)?;
-    for Target { name, .. } in TARGETS {
-        if args.targets.is_empty() || args.targets.iter().any(|wanted| wanted == name) {
+    let wanted = |name: &str| args.targets.is_empty() || args.targets.iter().any(|one| one == name);
+    let product = Workspace::load()?;
+    let daemon = Daemon::new(&product);
+    if let Some(record) = &args.replay {
+        daemon.replay(record)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut did = Vec::new();
+    let time = Duration::from_secs(args.seconds);
+    if TARGETS.iter().any(|target| wanted(target.name)) {
+        let fuzz = Fuzz::new(&product)?;
+        let programs = fuzz.build(false)?;
+        for Target { name, .. } in TARGETS.iter().filter(|target| wanted(target.name)) {
             fuzz.replay(&programs, name)?;
-            fuzz.explore(&programs, name, Duration::from_secs(args.seconds))?;
+            did.push(fuzz.explore(&programs, name, time, args.seed)?);
             if args.minimise {
                 fuzz.minimise(&programs, name)?;
             }
         }
     }
+    if wanted(daemon::NAME) {
+        did.extend(daemon.explore(&Looking { time, seed: args.seed })?);
+    }
+    println!("\nNothing broke:\n{}", did.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,22 +112,24 @@ pub(crate) type Check<'a> = (&'static str, Box<dyn FnOnce() -> Result<()> + 'a>)
 ///
 /// # Errors
 /// The workspace `fuzz` can't be read.
-pub(crate) fn checks(fuzz: &Fuzz) -> Vec<Check<'_>> {
+pub(crate) fn checks<'f>(fuzz: &'f Fuzz, daemon: &'f Daemon<'f>) -> Vec<Check<'f>> {
     let mut checks: Vec<Check<'_>> = Vec::new();
-    for Target { name, step, planted } in TARGETS {
+    for Target { name, step, planted, bug } in TARGETS {
         checks.push((
             step,
             Box::new(move || {
                 let programs = fuzz.build(false)?;
                 fuzz.replay(&programs, name)?;
-                fuzz.explore(&programs, name, WHILE_TESTING)
+                fuzz.explore(&programs, name, WHILE_TESTING, None).map(drop)
             }),
         ));
         checks.push((
             planted,
-            Box::new(move || fuzz.find_planted(&fuzz.build(true)?, name, PATIENCE)),
+            Box::new(move || fuzz.find_planted(&fuzz.build(true)?, (name, bug), PATIENCE)),
         ));
     }
+    checks.push(("fuzz target daemon", Box::new(|| daemon.test())));
+    checks.push(("bugs planted for the fuzz target daemon", Box::new(|| daemon.find_planted())));
     checks
 }
 

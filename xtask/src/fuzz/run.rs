@@ -39,29 +39,38 @@ impl Fuzz {
     }
 
     /// Looks for inputs that break the target, from those in the corpus on; what reaches more is
-    /// kept in the target directory, and counts the next time.
-    pub(super) fn explore(&self, programs: &Programs, target: &str, time: Duration) -> Result<()> {
+    /// kept in the target directory, and counts the next time. What it did, in a line.
+    pub(super) fn explore(
+        &self,
+        programs: &Programs,
+        target: &str,
+        time: Duration,
+        seed: Option<u64>,
+    ) -> Result<String> {
         let found = self.folder(&format!("found-{target}"), true)?;
         let mut program = self.program(programs, target, "broke")?;
         program.arg(format!("-max_total_time={}", time.as_secs()));
+        program.args(seed.map(|seed| format!("-seed={seed}")));
         program.arg(&found).arg(self.corpus(target));
         let watched = fine(command::watch(program, time + GRACE)?)?;
         let executed = statistic(&watched.output, "number_of_executed_units")?;
         let per_second = statistic(&watched.output, "average_exec_per_sec")?;
-        println!("{target}: {executed} inputs played, {per_second} a second");
-        Ok(())
+        let line = format!("{target}: {executed} inputs played, {per_second} a second");
+        println!("{line}");
+        Ok(line)
     }
 
     /// Looks for the bug that is planted in these programs, from nothing on.
     pub(super) fn find_planted(
         &self,
         programs: &Programs,
-        target: &str,
+        (target, bug): (&str, &str),
         patience: Duration,
     ) -> Result<()> {
         let found = self.folder(&format!("found-planted-{target}"), false)?;
         let mut program = self.program(programs, target, "broke-planted")?;
         program.arg(format!("-max_total_time={}", patience.as_secs())).arg(&found);
+        program.env("VHOST_USER_PLANTED_BUG", bug);
         let watched = command::watch(program, patience + GRACE)?;
         let failed = matches!(watched.ending, Ending::Exit(status) if !status.success());
         let crash = watched.output.lines().find(|line| line.contains("panicked at"));

@@ -7,6 +7,7 @@
 
 mod arrows;
 mod changelog;
+mod claims;
 pub(crate) mod code;
 mod hosts;
 mod lengths;
@@ -92,6 +93,8 @@ pub(crate) fn check(workspace: &Workspace, daemons: &Path) -> Result<()> {
         findings.extend(licences::check(workspace, text(&sources, "deny.toml")));
     }
     findings.extend(options::check(&helps, &sources));
+    let (model, tests) = (text(&sources, claims::MODEL), text(&sources, claims::TESTS));
+    findings.extend(claims::check(claims::MODEL, model, tests));
     findings.extend(changelog::check("CHANGELOG.md", text(&sources, "CHANGELOG.md")));
 
     findings.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));

@@ -13,6 +13,7 @@ use vm_memory::ByteValued;
 
 use super::{FileRange, Message, MessageError};
 use crate::memory::RegionSpan;
+use crate::planted::Planted;
 use crate::ring::{InflightShape, RingAddresses};
 
 /// In the payload of SET_VRING_KICK, CALL and ERR: there is no descriptor.
@@ -59,6 +60,9 @@ impl<'a> Body<'a> {
     fn take_fds(&mut self, expected: usize) -> Result<Vec<OwnedFd>, MessageError> {
         let (name, count) = (self.name, self.fds.len());
         if count != expected {
+            if Planted::Descriptor.is_here() {
+                std::mem::forget(std::mem::take(&mut self.fds));
+            }
             return Err(MessageError::Descriptors { name, count, expected });
         }
         Ok(std::mem::take(&mut self.fds))
@@ -115,7 +119,7 @@ impl<'a> Body<'a> {
     pub(super) fn set_config(&mut self) -> Result<Message, MessageError> {
         let VhostUserConfig { offset, size, flags } = self.take()?;
         let len = usize::try_from(size).unwrap_or(usize::MAX);
-        let len = if crate::PLANTED_BUG { len.min(self.payload.len()) } else { len };
+        let len = if Planted::Payload.is_here() { len.min(self.payload.len()) } else { len };
         let data = self.payload.get(..len).ok_or(self.too_short(len))?;
         Ok(Message::SetConfig { offset, data: data.to_vec(), flags })
     }

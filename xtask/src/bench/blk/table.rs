@@ -47,7 +47,7 @@ pub(super) fn page(machine: &str, outcomes: &[Outcome], plot: &str) -> String {
     let mut page = format!("```text\n{machine}\n```\n\n{}\n{picture}\n", summary(outcomes));
     for outcome in outcomes {
         page.push_str(&format!("\n### {}\n\n{}", outcome.scenario.title, of_scenario(outcome)));
-        page.push_str("\n```sh\n");
+        page.push_str("\n```text\n");
         for measured in &outcome.measured {
             page.push_str(&format!("{}\n", measured.command));
         }
@@ -142,6 +142,6 @@ mod tests {
         let text = page("2 CPUs", &[outcome("null", &[1e6])], "a.svg");
         assert!(text.starts_with("```text\n2 CPUs\n```\n\n| scenario |"), "{text}");
         assert!(text.contains("\n![Requests per second of all scenarios](a.svg)\n"), "{text}");
-        assert!(text.ends_with("\n```sh\nrun 1\nrun 2\n```\n"), "{text}");
+        assert!(text.ends_with("\n```text\nrun 1\nrun 2\n```\n"), "{text}");
     }
 }
