@@ -11,6 +11,7 @@ use log::LevelFilter;
 use vhost_user_device::Threads;
 
 use crate::args::CommonArgs;
+use crate::entry::directory_of;
 use crate::sandbox::SandboxConfig;
 use crate::sys::socket::LONGEST_PATH;
 use crate::threads::{self, ThreadsError};
@@ -67,10 +68,7 @@ impl SocketPath {
 
     /// The directory that the name is in.
     pub(crate) fn directory(&self) -> &Path {
-        match self.0.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        }
+        directory_of(&self.0)
     }
 
     /// Judges what was typed for `option`.

@@ -30,15 +30,36 @@ impl Place {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let name = CString::new(name.as_bytes())?;
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
         let directory = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(directory)?;
+            .open(directory_of(path))?;
         Ok(Self { directory, name, path: path.to_owned() })
+    }
+
+    /// Has nothing above the directory from now on, for this process in its own mount namespace: what
+    /// removes a file from it must not lead to others.
+    ///
+    /// # Errors
+    /// Another directory is at the path by now, or the kernel refuses.
+    pub(crate) fn detach(&mut self) -> io::Result<()> {
+        let path = CString::new(directory_of(&self.path).as_os_str().as_bytes())?;
+        let detached = sys::namespace::detached(&path)?;
+        if Inode::of(&detached.metadata()?) != Inode::of(&self.directory.metadata()?) {
+            return Err(io::Error::other("another directory was put in its place"));
+        }
+        self.directory = detached;
+        Ok(())
+    }
+
+    /// As it was said.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory, opened as a place only.
+    pub(crate) fn directory(&self) -> &File {
+        &self.directory
     }
 
     /// What is there now, or `None`.
@@ -86,6 +107,14 @@ impl Place {
     }
 }
 
+/// The directory that the last part of a path is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// What is at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -119,9 +148,9 @@ impl Entry {
         Self { place, inode, held: None }
     }
 
-    /// The directory that it is in, opened as a place only.
-    pub(crate) fn directory(&self) -> &File {
-        &self.place.directory
+    /// Where it is.
+    pub(crate) fn place(&mut self) -> &mut Place {
+        &mut self.place
     }
 
     /// Keeps the file open: as long as it is, no other one can get its inode number, not even after

@@ -79,9 +79,9 @@ impl PidFile {
         written.map_err(|source| PidFileError::Io { act: "write", path: path.clone(), source })
     }
 
-    /// The directory that it is in, opened as a place only.
-    pub(crate) fn directory(&self) -> &File {
-        self.entry.directory()
+    /// Where it is.
+    pub(crate) fn place(&mut self) -> &mut Place {
+        self.entry.place()
     }
 
     /// Removes the file if it is still ours, and only then lets go of the lock.

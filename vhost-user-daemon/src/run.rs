@@ -103,6 +103,16 @@ enum Awaited {
     ToBeConnected(SocketPath),
 }
 
+impl Awaited {
+    /// What is connected to, again and again.
+    fn front_end(&self) -> Option<&SocketPath> {
+        match self {
+            Self::ToBeConnected(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
 impl Life {
     /// From the parsed arguments to the end. Everything that the operator can get wrong fails
     /// before the socket appears.
@@ -130,8 +140,12 @@ impl Life {
         if let Err(error) = process::raise_locked_memory_limit() {
             log::debug!("raise the limit on locked memory: {error}");
         }
-        sandbox::check(sandbox).map_err(Failure::of_the_operator)?;
+        sandbox::check(sandbox, awaited.front_end()).map_err(Failure::of_the_operator)?;
         let device = open(args).map_err(Failure::of_the_operator)?;
+        // Not before: a path such as /dev/fd/5 may have led there.
+        if let Err(error) = process::close_inherited() {
+            log::debug!("close inherited descriptors: {error}");
+        }
         descriptors::check(device.num_queues()).map_err(Failure::of_the_operator)?;
 
         // From here on a signal ends us in order, so that no file stays behind.
@@ -206,17 +220,17 @@ impl Life {
     }
 
     /// Takes from the process what it does not need any more. There is one thread still.
-    fn restrict(&self, config: SandboxConfig, socket: Socket) -> Result<Socket, SandboxError> {
+    fn restrict(&mut self, config: SandboxConfig, socket: Socket) -> Result<Socket, SandboxError> {
         let mut kept = Kept::default();
-        kept.removing.extend(self.socket.as_ref().map(Entry::directory));
-        kept.removing.extend(self.pid_file.as_ref().map(PidFile::directory));
+        kept.removing.extend(self.socket.as_mut().map(Entry::place));
+        kept.removing.extend(self.pid_file.as_mut().map(PidFile::place));
         if let Socket::Connecting(front_end) = &socket {
             kept.connecting = Some(&front_end.path);
         }
         if !config.is_open() {
             crate::log::expect_no_return();
         }
-        let moved = sandbox::enter(config, &kept)?;
+        let moved = sandbox::enter(config, &mut kept)?;
         Ok(match (socket, moved) {
             (Socket::Connecting(FrontEnd { path, .. }), true) => {
                 let moved = Some(PathBuf::from(path.name()));

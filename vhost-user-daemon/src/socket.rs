@@ -2,8 +2,10 @@
 
 //! The way front ends reach us, and the sockets that we are given for it.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +33,12 @@ pub(crate) struct FrontEnd {
 }
 
 impl FrontEnd {
+    /// Whether nothing can be connected to any more: the directory that was kept within reach was
+    /// removed, and one that was made anew is another one.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        self.moved.is_some() && fs::metadata(".").is_ok_and(|directory| directory.nlink() == 0)
+    }
+
     /// What to connect to.
     pub(crate) fn address(&self) -> &Path {
         self.moved.as_deref().unwrap_or(self.path.as_ref())

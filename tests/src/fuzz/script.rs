@@ -140,7 +140,7 @@ pub struct Step {
     pub b: u32,
     /// A number more.
     pub c: u64,
-    /// What is wrong about it: nothing at 0, else see [`super::twist`] and [`super::chains`].
+    /// What is wrong about it: nothing at 0, else see `twist.rs` and `chains.rs`.
     pub twist: u32,
 }
 

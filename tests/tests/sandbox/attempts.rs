@@ -2,9 +2,10 @@
 
 //! What a daemon must not be able to do, tried from within by one that was built for it.
 
+use std::fs;
 use std::time::Duration;
 
-use vhost_user_tests::daemon::Launch;
+use vhost_user_tests::daemon::{Launch, Process};
 use vhost_user_tests::deadline::until;
 use vhost_user_tests::kernel_log::KernelLog;
 use vhost_user_tests::prelude::*;
@@ -60,9 +61,16 @@ fn each_way(what: &str) -> [String; 2] {
 #[track_caller]
 fn outcome(launch: Launch, image: &Image, what: &str) -> String {
     let daemon = launch.start();
+    let found = said_of(&daemon, what);
+    expect_served(Frontend::connect(&daemon), image);
+    found
+}
+
+/// What it says about the attempt.
+#[track_caller]
+fn said_of(daemon: &Daemon, what: &str) -> String {
     let said = format!("attempt {}: ", what.trim_start_matches("thread:"));
     assert!(daemon.log().has(&said), "{what}: nothing came of it: {}", daemon.log().text());
-    expect_served(Frontend::connect(&daemon), image);
     let log = daemon.log().text();
     let line = log.lines().find_map(|line| line.split_once(&said)).expect("the outcome");
     line.1.to_owned()
@@ -151,28 +159,38 @@ fn attempts_fail_without_a_filter_too() {
     expect_outcomes(&CONFINED, |launch| launch.args(["--seccomp", "log"]));
 }
 
-/// The same daemon, of an ordinary user, whose process is a child of another one of that user.
-fn trying_as_ordinary_user(what: &str) -> (Image, Launch) {
+/// What comes of the attempt by a daemon of an ordinary user, which a process of that user has started
+/// and waits for.
+#[track_caller]
+fn outcome_in_a_family(options: &[&str], what: &str) -> String {
     let image = Image::of_sectors(8).of_ordinary_user();
     let launch = Daemon::blk_with_hooks().image(&image).env("VHOST_USER_ATTEMPT", what);
-    (image, launch.as_ordinary_user().under(["sh", "-c", "\"$0\" \"$@\"; exit $?"]))
+    let file = launch.folder().join("pid");
+    let launch = launch.as_ordinary_user().under(["sh", "-c", "\"$0\" \"$@\"; exit $?"]);
+    let parent = launch.args(options.iter().copied()).arg("--pid-file").arg(&file).start();
+    let pid = fs::read_to_string(&file).expect("read the pid file");
+    let child = Process::of(pid.trim_end().parse().expect("a number in the pid file"));
+    assert_ne!(child.pid(), parent.process().pid());
+    let found = said_of(&parent, what);
+    expect_served(Frontend::connect(&parent), &image);
+    child.signal(libc::SIGTERM);
+    assert_eq!(parent.wait(), Exit::Clean);
+    found
 }
 
 #[test]
 fn attempts_of_an_ordinary_user_fail_without_a_filter_too() {
     for (what, expected) in CONFINED {
-        let (image, launch) = trying_as_ordinary_user(what);
         // No user but one is known in there.
         let expected = if what == "setuid" { EINVAL } else { expected };
-        assert_eq!(outcome(launch.args(UNFILTERED), &image, what), expected, "{what}");
+        assert_eq!(outcome_in_a_family(&UNFILTERED, what), expected, "{what}");
     }
 }
 
 #[test]
 fn attempts_of_an_ordinary_user_succeed_without_a_sandbox() {
     for what in ["ptrace", "signal", "open", "up"] {
-        let (image, launch) = trying_as_ordinary_user(what);
-        assert_eq!(outcome(launch.args(FREE), &image, what), SUCCEEDED, "{what}");
+        assert_eq!(outcome_in_a_family(&FREE, what), SUCCEEDED, "{what}");
     }
 }
 
@@ -231,7 +249,7 @@ fn attempts_succeed_without_a_sandbox() {
         ("memory", SUCCEEDED),
     ];
     expect_outcomes(&expected, |launch| launch.args(FREE));
-    let _ = std::fs::remove_file("/tmp/vhost-user-attempt");
+    let _ = fs::remove_file("/tmp/vhost-user-attempt");
     // It becomes another program, which ends well.
     let (_image, launch) = trying("execve");
     assert_eq!(launch.args(FREE).spawn().wait(), Exit::Clean);

@@ -163,7 +163,8 @@ fn descriptors_of_a_daemon_are_those_that_it_needs() {
     ];
     let mut found = kinds(daemon.process(), &known);
     for (kind, count) in inherited() {
-        *found.entry(kind).or_default() -= count;
+        let found = found.entry(kind).or_default();
+        *found = found.saturating_sub(count);
     }
     found.retain(|_, count| *count > 0);
     let expected = [

@@ -32,8 +32,7 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_epoll_ctl, "what the control thread waits for"),
     #[cfg(target_arch = "x86_64")]
     allow(libc::SYS_epoll_wait, "the control thread waits"),
-    #[cfg(not(target_arch = "x86_64"))]
-    allow(libc::SYS_epoll_pwait, "the control thread waits"),
+    allow(libc::SYS_epoll_pwait, "the control thread waits, by another library"),
     #[cfg(target_arch = "x86_64")]
     allow(libc::SYS_poll, "whether a descriptor can be written to, or the front end is gone"),
     allow(libc::SYS_ppoll, "the same; a queue's thread waits for its kick"),
@@ -48,11 +47,15 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_sendmsg, "replies, with descriptors"),
     allow(libc::SYS_sendto, "the log to syslog, the end to the service manager"),
     allow(libc::SYS_shutdown, "a front end is turned away"),
-    allow(libc::SYS_setsockopt, "a socket that lingers must not"),
+    allow(libc::SYS_setsockopt, "a socket that lingers must not")
+        .where_is(1, libc::SOL_SOCKET.unsigned_abs())
+        .where_is(2, libc::SO_LINGER.unsigned_abs()),
     allow(libc::SYS_getsockname, "whether a front end has passed a socket for our messages"),
     allow(libc::SYS_ioctl, "a socket shall not be waited for").where_is(1, NO_WAITING),
     allow(libc::SYS_close, "descriptors of the front end, when it is gone"),
-    allow(libc::SYS_fcntl, "descriptors of the front end: which kind, not to wait, a copy"),
+    allow(libc::SYS_fcntl, "descriptors of the front end: a copy").where_is(1, COPY),
+    allow(libc::SYS_fcntl, "whether a descriptor is open, before it is closed").where_is(1, FLAGS),
+    allow(libc::SYS_fcntl, "the in-flight region keeps its length").where_is(1, SEALS),
     allow(libc::SYS_statx, "files of the front end: which kind, how long"),
     allow(libc::SYS_fstat, "the same, where the library has no statx"),
     allow(libc::SYS_fstatfs, "guest memory in huge pages: of which size"),
@@ -68,8 +71,6 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_sigaltstack, "a thread ends"),
     allow(libc::SYS_getpid, "a panic ends the process; lines to syslog have it"),
     allow(libc::SYS_gettid, "a panic ends the process"),
-    allow(libc::SYS_tgkill, "a panic ends the process").where_is(2, ABORT),
-    allow(libc::SYS_tgkill, "a system call that is not allowed ends it").where_is(2, SYSTEM_CALL),
     allow(libc::SYS_newfstatat, "whether socket and pid file are still ours"),
     allow(libc::SYS_unlinkat, "socket and pid file are removed"),
     allow(libc::SYS_exit, "a thread ends"),
@@ -80,9 +81,9 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_dup3, "--daemonize: standard error lets go of the terminal").where_is(1, 2),
 ];
 
-const ABORT: u32 = libc::SIGABRT as u32;
-
-const SYSTEM_CALL: u32 = libc::SIGSYS as u32;
+const COPY: u32 = libc::F_DUPFD_CLOEXEC.unsigned_abs();
+const FLAGS: u32 = libc::F_GETFD.unsigned_abs();
+const SEALS: u32 = libc::F_ADD_SEALS.unsigned_abs();
 
 /// What is needed beside that to connect to a front end again and again: `--connect`.
 pub(super) const CONNECTING: &[SystemCall] = &[
@@ -98,7 +99,23 @@ pub(super) const REFUSED: &[SystemCall] = &[
         "glibc's allocator looks at /sys and /proc when a thread's heap begins, or becomes smaller",
     ),
     allow(libc::SYS_getcwd, "a panic with RUST_BACKTRACE wants to shorten paths"),
+    #[cfg(target_arch = "x86_64")]
+    allow(libc::SYS_readlink, "a panic with RUST_BACKTRACE wants to read the program"),
+    allow(libc::SYS_readlinkat, "the same"),
+    allow(libc::SYS_prctl, "glibc gives memory a name, if it is told to")
+        .where_is(0, libc::PR_SET_VMA.unsigned_abs()),
 ];
+
+/// What the process `own` may do to end itself; no other process.
+pub(super) fn ending(own: u32) -> [SystemCall; 2] {
+    let kill = |signal: libc::c_int, why| {
+        allow(libc::SYS_tgkill, why).where_is(0, own).where_is(2, signal.unsigned_abs())
+    };
+    [
+        kill(libc::SIGABRT, "a panic ends the process"),
+        kill(libc::SIGSYS, "a system call that is not allowed ends the process"),
+    ]
+}
 
 #[expect(clippy::cast_possible_truncation, reason = "numbers of ioctls have 32 bits")]
 const NO_WAITING: u32 = libc::FIONBIO as u32;

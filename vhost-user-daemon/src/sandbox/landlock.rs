@@ -16,7 +16,9 @@ use landlock::{
 ///
 /// # Errors
 /// The kernel knows it and refuses.
-pub(super) fn restrict(directories: &[&File]) -> Result<bool, RulesetError> {
+pub(super) fn restrict<'a>(
+    directories: impl Iterator<Item = &'a File>,
+) -> Result<bool, RulesetError> {
     // What later kernels could forbid beyond that is out of reach by the empty root.
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)

@@ -9,8 +9,8 @@
 //! landlock. [`seal`] is for all threads, once they have made what they need: from then on there are
 //! only the system calls of the daemon's [`Profile`].
 //!
-//! Each of these would have to be broken by itself. Of the directories that stay open, for removing
-//! our files at the end, only landlock and the system calls keep others from making more.
+//! Each of these would have to be broken by itself. The directories from which our files are removed at
+//! the end become mounts without anything above them, so that they lead nowhere else.
 
 mod calls;
 mod landlock;
@@ -23,7 +23,6 @@ mod seccomp;
 pub(crate) mod attempt;
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 
 use self::privileges::PrivilegesError;
@@ -31,6 +30,7 @@ pub use self::profile::{Profile, SystemCall};
 use self::seccomp::SeccompError;
 use crate::args::{SandboxMode, SeccompMode};
 use crate::config::SocketPath;
+use crate::entry::Place;
 use crate::sys;
 
 /// What the operator wants of it.
@@ -48,10 +48,10 @@ impl SandboxConfig {
 }
 
 /// What must stay possible.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Kept<'a> {
-    /// Directories from which files are removed at the end.
-    pub(crate) removing: Vec<&'a File>,
+    /// Where files are removed at the end.
+    pub(crate) removing: Vec<&'a mut Place>,
     /// A socket that is connected to, again and again.
     pub(crate) connecting: Option<&'a SocketPath>,
 }
@@ -61,10 +61,14 @@ pub(crate) struct Kept<'a> {
 ///
 /// # Errors
 /// It cannot.
-pub(crate) fn check(config: SandboxConfig) -> Result<(), SandboxError> {
+pub(crate) fn check(
+    config: SandboxConfig,
+    connecting: Option<&SocketPath>,
+) -> Result<(), SandboxError> {
     seccomp::check(config.seccomp)?;
     if config.mode == SandboxMode::Namespace {
-        let first_lack = || namespace::enter(None).lacks.first().map(Lack::to_string);
+        let mut kept = Kept { connecting, ..Kept::default() };
+        let mut first_lack = || namespace::enter(&mut kept).lacks.first().map(Lack::to_string);
         let said = sys::probe::in_a_copy(|| first_lack().unwrap_or_default());
         let lack = said.map_err(SandboxError::Probe)?;
         if !lack.is_empty() {
@@ -80,22 +84,22 @@ pub(crate) fn check(config: SandboxConfig) -> Result<(), SandboxError> {
 ///
 /// # Errors
 /// The kernel refuses what it should not, or what the operator insists on.
-pub(crate) fn enter(config: SandboxConfig, kept: &Kept<'_>) -> Result<bool, SandboxError> {
+pub(crate) fn enter(config: SandboxConfig, kept: &mut Kept<'_>) -> Result<bool, SandboxError> {
     // While the paths still lead there.
     let needed = privileges::needed(kept)?;
     if config.mode == SandboxMode::None {
         privileges::give_up_all_but(&needed)?;
         return Ok(false);
     }
-    let reachable = kept.connecting.map(SocketPath::directory);
-    let namespace::Entered { mut lacks, moved } = namespace::enter(reachable);
+    let namespace::Entered { mut lacks, moved } = namespace::enter(kept);
     if config.mode == SandboxMode::Namespace
         && let Some(lack) = lacks.first()
     {
         return Err(SandboxError::NoNamespaces(lack.to_string()));
     }
     privileges::give_up_all_but(&needed)?;
-    match landlock::restrict(&kept.removing) {
+    let directories = kept.removing.iter().map(|place| place.directory());
+    match landlock::restrict(directories) {
         Ok(true) => {}
         Ok(false) => {
             let source = io::Error::other("this kernel has none, or none for us");
@@ -122,7 +126,9 @@ pub(crate) fn seal(
     connecting: bool,
 ) -> Result<(), SandboxError> {
     let connecting = if connecting { calls::CONNECTING } else { &[] };
-    let allowed = calls::EVERY_DAEMON.iter().chain(profile.system_calls).chain(connecting);
+    let ending = calls::ending(std::process::id());
+    let allowed = calls::EVERY_DAEMON.iter().chain(profile.system_calls);
+    let allowed = allowed.chain(connecting).chain(&ending);
     Ok(seccomp::apply(name, config.seccomp, allowed, calls::REFUSED)?)
 }
 

@@ -14,7 +14,8 @@ use std::path::Path;
 
 use caps::{CapSet, Capability};
 
-use super::Lack;
+use super::{Kept, Lack};
+use crate::config::SocketPath;
 use crate::sys;
 use crate::sys::namespace::Namespace;
 
@@ -32,9 +33,9 @@ pub(super) struct Entered {
 }
 
 /// Moves the process into namespaces of its own, as far as that can be had, and its root to an empty
-/// directory, in which nothing but `reachable` can be found, if there is such a directory; it becomes the
-/// working directory. To be called before there are threads.
-pub(super) fn enter(reachable: Option<&Path>) -> Entered {
+/// directory, in which nothing but that of the socket can be found that is connected to, if there is one; it
+/// becomes the working directory. To be called before there are threads.
+pub(super) fn enter(kept: &mut Kept<'_>) -> Entered {
     let mut entered = Entered::default();
     let mut lacks = Vec::new();
     if !may_unshare()
@@ -51,7 +52,7 @@ pub(super) fn enter(reachable: Option<&Path>) -> Entered {
             lacks.push(Lack { what: name, source });
         }
     }
-    match empty_root(reachable) {
+    match empty_root(kept) {
         Ok(()) => entered.moved = true,
         Err(lack) => lacks.push(lack),
     }
@@ -75,9 +76,15 @@ fn enter_user_namespace() -> Result<(), Lack> {
     fs::write("/proc/self/uid_map", format!("{user} {user} 1")).map_err(lack)
 }
 
-fn empty_root(reachable: Option<&Path>) -> Result<(), Lack> {
+fn empty_root(kept: &mut Kept<'_>) -> Result<(), Lack> {
     sys::namespace::unshare(Namespace::Mount)
         .map_err(|source| Lack { what: "mount namespace", source })?;
+    for place in &mut kept.removing {
+        if let Err(error) = place.detach() {
+            log::warn!("keep the host out of reach of {:?}: {error}", place.path());
+        }
+    }
+    let reachable = kept.connecting.map(SocketPath::directory);
     let before = std::env::current_dir();
     make_empty_root(reachable).map_err(|source| {
         // Relative paths shall mean what they meant, for all that does without.

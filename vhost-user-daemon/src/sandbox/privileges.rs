@@ -37,10 +37,10 @@ pub(crate) enum PrivilegesError {
 pub(super) fn needed(kept: &Kept<'_>) -> Result<CapsHashSet, PrivilegesError> {
     let mut needed = CapsHashSet::new();
     let (user, _) = sys::namespace::effective_ids();
-    let others = kept.removing.iter().any(|directory| !is_of(user, directory.metadata()))
+    let others = kept.removing.iter().any(|place| !is_of(user, place.directory().metadata()))
         || kept.connecting.is_some_and(|front_end| may_be_anothers(user, front_end));
     if others && caps::has_cap(None, CapSet::Effective, OVERRIDE)? {
-        log::debug!("{OVERRIDE} is kept, for a directory or a front end of another user");
+        log::info!("{OVERRIDE} is kept, for a directory or a front end of another user");
         needed.insert(OVERRIDE);
     }
     Ok(needed)

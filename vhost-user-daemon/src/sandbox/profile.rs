@@ -9,11 +9,12 @@ pub struct Profile {
     pub system_calls: &'static [SystemCall],
 }
 
-/// A system call that is allowed, always or with some arguments; several for the same one add up.
+/// A system call that is allowed, always or if at most two conditions hold; several for the same one add
+/// up.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemCall {
     pub(super) number: libc::c_long,
-    pub(super) condition: Option<Condition>,
+    pub(super) conditions: [Option<Condition>; 2],
     pub(super) why: &'static str,
 }
 
@@ -29,7 +30,7 @@ impl SystemCall {
     /// The system call `number` (`libc::SYS_read`), with any arguments, and the reason for it.
     #[must_use]
     pub const fn new(number: libc::c_long, why: &'static str) -> Self {
-        Self { number, condition: None, why }
+        Self { number, conditions: [None; 2], why }
     }
 
     /// Only if the argument of index `argument`, from 0 to 5, has this value in its lower 32 bits.
@@ -46,7 +47,11 @@ impl SystemCall {
 
     const fn with(self, condition: Condition) -> Self {
         assert!(condition.argument < 6, "a system call has six arguments");
-        assert!(self.condition.is_none(), "one condition is all that there is room for");
-        Self { condition: Some(condition), ..self }
+        let conditions = match self.conditions {
+            [None, _] => [Some(condition), None],
+            [first, None] => [first, Some(condition)],
+            _ => panic!("two conditions are all that there is room for"),
+        };
+        Self { conditions, ..self }
     }
 }

@@ -82,14 +82,14 @@ fn compile<'a>(
     otherwise: SeccompAction,
 ) -> Result<BpfProgram, BackendError> {
     let mut rules = BTreeMap::<i64, Option<Vec<SeccompRule>>>::new();
-    for SystemCall { number, condition, why } in calls {
-        log::trace!("system call {number}, {condition:?}: {then:?}, {why}");
-        let entry = rules.entry(*number).or_insert_with(|| Some(Vec::new()));
-        match (condition, entry) {
+    for SystemCall { number, conditions, why } in calls {
+        log::trace!("system call {number}, {conditions:?}: {then:?}, {why}");
+        let conditions = conditions.iter().flatten().map(compare).collect::<Result<Vec<_>, _>>()?;
+        match rules.entry(*number).or_insert_with(|| Some(Vec::new())) {
             // Without a condition, no other one matters.
-            (None, entry) => *entry = None,
-            (Some(condition), Some(conditions)) => conditions.push(rule(*condition)?),
-            (Some(_), None) => {}
+            entry if conditions.is_empty() => *entry = None,
+            Some(of_this_call) => of_this_call.push(SeccompRule::new(conditions)?),
+            None => {}
         }
     }
     let rules = rules.into_iter().map(|(number, rules)| (number, rules.unwrap_or_default()));
@@ -97,12 +97,10 @@ fn compile<'a>(
     SeccompFilter::new(rules.collect(), otherwise, then, arch)?.try_into()
 }
 
-fn rule(condition: Condition) -> Result<SeccompRule, BackendError> {
-    let Condition { argument, mask, value } = condition;
-    let compare = SeccompCmpOp::MaskedEq(mask.into());
-    let condition =
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, compare, value.into())?;
-    SeccompRule::new(vec![condition])
+fn compare(condition: &Condition) -> Result<SeccompCondition, BackendError> {
+    let Condition { argument, mask, value } = *condition;
+    let masked = SeccompCmpOp::MaskedEq(mask.into());
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, masked, value.into())
 }
 
 #[cfg(test)]

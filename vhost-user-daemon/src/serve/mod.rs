@@ -10,7 +10,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vhost_user_device::{Device, Ended, Interest, Phase};
@@ -189,6 +189,9 @@ impl<'d> Control<'d> {
                         end => return Ok(end),
                     }
                 }
+                Err(_) if front_end.is_out_of_reach() => {
+                    return Err(ServeError::OutOfReach(path.to_owned()));
+                }
                 Err(error) if said => log::debug!("connect to {path:?}: {error}"),
                 Err(error) => {
                     log::warn!("connect to {path:?}: {error}; trying until it works");
@@ -350,6 +353,9 @@ pub(crate) enum ServeError {
 
     #[error("read the signals")]
     Signals(#[source] io::Error),
+
+    #[error("the directory of {0:?} was removed, and from the sandbox no other one can be found")]
+    OutOfReach(PathBuf),
 
     #[error(transparent)]
     Door(#[from] DoorError),

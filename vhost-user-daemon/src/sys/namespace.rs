@@ -4,7 +4,9 @@
 //! to be the only one.
 
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
+use std::os::fd::{FromRawFd, RawFd};
 use std::ptr;
 
 use super::checked;
@@ -72,12 +74,35 @@ pub(crate) fn make_read_only(place: &CStr) -> io::Result<()> {
     mount(None, place, None, flags, None)
 }
 
-/// Has `directory`, with all that is mounted below it, appear at `place`.
+/// Has `directory` appear at `place`, without what is mounted below it, if the kernel lets us see what
+/// is under that.
 ///
 /// # Errors
 /// Those of mount(2).
 pub(crate) fn bind(directory: &CStr, place: &CStr) -> io::Result<()> {
-    mount(Some(directory), place, None, libc::MS_BIND | libc::MS_REC, None)
+    let alone = mount(Some(directory), place, None, libc::MS_BIND, None);
+    alone.or_else(|_| mount(Some(directory), place, None, libc::MS_BIND | libc::MS_REC, None))
+}
+
+/// The directory at `path` as a mount of its own, which is nowhere else: nothing is above it. Opened as a
+/// place only.
+///
+/// # Errors
+/// Those of open_tree(2): ENOSYS before Linux 5.2.
+pub(crate) fn detached(path: &CStr) -> io::Result<File> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    let recursive = libc::AT_RECURSIVE.unsigned_abs();
+    // As with bind: what is mounted below comes along only if it must.
+    open_tree(path, flags).or_else(|_| open_tree(path, flags | recursive))
+}
+
+fn open_tree(path: &CStr, flags: libc::c_uint) -> io::Result<File> {
+    // SAFETY: `path` ends with a NUL and lives through the call, which writes no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    let fd = RawFd::try_from(fd).ok().filter(|fd| *fd != -1);
+    let fd = fd.ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel has just handed out this descriptor, so nobody else owns it.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 /// Lets nobody write to what is mounted at `place` and below it, run anything from there, or open a

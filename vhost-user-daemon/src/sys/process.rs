@@ -71,6 +71,26 @@ pub(crate) fn adopt_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Closes what whoever started this process has left open, and nobody has adopted. All that this process
+/// has opened by itself is closed on exec, and so told apart.
+///
+/// To be called before there are threads.
+///
+/// # Errors
+/// /proc does not say which descriptors there are.
+pub(crate) fn close_inherited() -> io::Result<()> {
+    let names = std::fs::read_dir("/proc/self/fd")?.flatten().map(|entry| entry.file_name());
+    let numbers: Vec<RawFd> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| *fd > libc::STDERR_FILENO) {
+        // SAFETY: F_GETFD reads a flag of the descriptor table and touches no memory.
+        if unsafe { libc::fcntl(fd, libc::F_GETFD) } == 0 {
+            // SAFETY: the descriptor is open and not of our making, so nothing here owns it.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+    Ok(())
+}
+
 /// The numbers of the descriptors that a service manager passed (sd_listen_fds(3)); they are no
 /// longer announced in the environment afterwards. To be called before there are threads.
 ///

@@ -36,7 +36,7 @@ pub(crate) fn say_on_sigsys(name: &str) -> io::Result<()> {
     let mut action: libc::sigaction = unsafe { zeroed() };
     let handler: extern "C" fn(_, _, _) = on_sigsys;
     action.sa_sigaction = handler as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESETHAND;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESETHAND | libc::SA_NODEFER;
     // SAFETY: `action` is whole, and its handler makes only calls that a handler may make.
     checked(unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) }).map(drop)
 }
@@ -64,9 +64,12 @@ extern "C" fn on_sigsys(signal: libc::c_int, cause: *mut libc::siginfo_t, _: *mu
     // SAFETY: `line` has `len` bytes and lives through the call, which a handler may make. Nobody can be
     // told if it does not work.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), len) };
-    // Once the handler has returned, the signal has its usual effect (SA_RESETHAND).
+    // The signal has its usual effect again (SA_RESETHAND), and is not held back here (SA_NODEFER).
     // SAFETY: raise(3) takes a number, and may be called in a handler.
     unsafe { libc::raise(signal) };
+    // The first process of a PID namespace is spared by it.
+    // SAFETY: _exit(2) may be called in a handler.
+    unsafe { libc::_exit(128 + signal) };
 }
 
 /// The number in decimal, without memory of its own.

@@ -151,30 +151,34 @@ impl Player<'_> {
         let Step { a, b, c, twist, .. } = *step;
         let count = self.land.regions.len();
         let region = &self.land.regions[usize::try_from(a).unwrap_or_default() % count];
-        let mut described = region.described;
-        let lies = b > 0 || twist > 0;
-        if b > 0 {
-            let VhostUserMemoryRegion { guest_phys_addr, memory_size, user_addr, mmap_offset } =
-                described;
-            let odd = edge(b >> 3) ^ (c & 0xffff);
-            described = match b % 8 {
-                1 => VhostUserMemoryRegion::new(odd, memory_size, user_addr, mmap_offset),
-                2 => VhostUserMemoryRegion::new(guest_phys_addr, odd, user_addr, mmap_offset),
-                3 => VhostUserMemoryRegion::new(guest_phys_addr, memory_size, odd, mmap_offset),
-                4 => VhostUserMemoryRegion::new(guest_phys_addr, memory_size, user_addr, odd),
-                // Many small ones, side by side.
-                _ => {
-                    let at = c % 512 * 0x1000;
-                    VhostUserMemoryRegion::new((1 << 33) + at, 0x1000, (1 << 40) + at, at % LEN)
-                }
-            };
-        }
-        let (request, fds) = match step.act {
-            Act::AddRegion => (Req::ADD_MEM_REG, vec![region.file.try_clone()?.into()]),
-            _ => (Req::REM_MEM_REG, Vec::new()),
+        let told = region.described;
+        let (guest, len, user, offset) =
+            (told.guest_phys_addr, told.memory_size, told.user_addr, told.mmap_offset);
+        let odd = edge(b >> 3) ^ (c & 0xffff);
+        let small = |number: u64| {
+            let at = number % 512 * 0x1000;
+            VhostUserMemoryRegion::new((1 << 33) + at, 0x1000, (1 << 40) + at, at % LEN)
         };
-        self.land.honest &= !lies;
-        self.send(&Message::mem_region(request, &described), fds, twist)
+        let described = match b % 8 {
+            _ if b == 0 => vec![told],
+            1 => vec![VhostUserMemoryRegion::new(odd, len, user, offset)],
+            2 => vec![VhostUserMemoryRegion::new(guest, odd, user, offset)],
+            3 => vec![VhostUserMemoryRegion::new(guest, len, odd, offset)],
+            4 => vec![VhostUserMemoryRegion::new(guest, len, user, odd)],
+            5 | 6 => vec![small(c)],
+            // As many as there may be, side by side, and some.
+            _ => (0..u64::from(b >> 3) % 600).map(small).collect(),
+        };
+        let file = region.file.try_clone()?;
+        self.land.honest &= b == 0 && twist == 0;
+        for described in described {
+            let (request, fds) = match step.act {
+                Act::AddRegion => (Req::ADD_MEM_REG, vec![file.try_clone()?.into()]),
+                _ => (Req::REM_MEM_REG, Vec::new()),
+            };
+            self.send(&Message::mem_region(request, &described), fds, twist)?;
+        }
+        Ok(())
     }
 
     fn with_file(&mut self, step: &Step) -> Result<(), Stop> {
