@@ -214,15 +214,13 @@ fn attempts_fail_by_landlock_where_there_are_no_namespaces() {
     });
 }
 
-/// The folder of the socket is still open, and so the way up from it, if nobody but the namespaces
-/// and the filter stand in it.
 #[test]
 fn attempts_fail_by_namespaces_where_there_is_no_landlock() {
     let expected = [
         ("execve", ENOENT),
         ("open", ENOENT),
         ("create", ENOENT),
-        ("up", SUCCEEDED),
+        ("up", "there is nothing above"),
         ("mount", EPERM),
         ("ptrace", EPERM),
         ("connect", ENETUNREACH),
@@ -253,4 +251,15 @@ fn attempts_succeed_without_a_sandbox() {
     // It becomes another program, which ends well.
     let (_image, launch) = trying("execve");
     assert_eq!(launch.args(FREE).spawn().wait(), Exit::Clean);
+}
+
+/// An attempt that does not exist is a panic of the daemon's.
+#[test]
+fn panic_ends_the_daemon_by_its_own_signal_though_a_backtrace_is_wanted() {
+    let (_image, launch) = trying("nothing-that-there-is");
+    let daemon = launch.env("RUST_BACKTRACE", "1").spawn();
+    let exit = daemon.wait();
+    assert_ne!(exit, Exit::Signal(libc::SIGSYS), "{}", daemon.log().whole());
+    assert_ne!(exit, Exit::Clean);
+    assert!(daemon.log().whole().contains("there is no attempt"), "{}", daemon.log().whole());
 }

@@ -56,6 +56,23 @@ fn front_end_that_made_its_socket_anew_is_connected_to_again() {
 }
 
 #[test]
+fn folder_that_was_removed_with_the_front_end_ends_the_daemon() {
+    let (image, launch) = blk();
+    let folder = launch.folder().join("folder");
+    fs::create_dir(&folder).unwrap();
+    let path = folder.join("front-end");
+    let listener = UnixListener::bind(&path).unwrap();
+    let daemon = to(launch, &path).start();
+    expect_connection(&listener, &image);
+    drop(listener);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(daemon.wait(), Exit::Code(1));
+    let why = "was removed, and from the sandbox no other one can be found";
+    let expected = format!("vhost-user-blk: the directory of {path:?} {why}");
+    assert_eq!(daemon.log().whole().lines().last(), Some(&*expected));
+}
+
+#[test]
 fn front_end_at_a_relative_path_is_connected_to_again() {
     for path in ["front-end", "./front-end", "folder/../front-end"] {
         let (image, launch) = blk();

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -80,6 +80,11 @@ fn attempt(name: &str, parent: u32) -> io::Result<()> {
     }
 }
 
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
 /// Opens what is above each directory that is open in this process.
 fn open_above_directories() -> io::Result<()> {
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
@@ -87,8 +92,11 @@ fn open_above_directories() -> io::Result<()> {
         let Some(directory) = calls::duplicate(number) else {
             continue;
         };
-        match calls::open_at(&directory, c"../..") {
-            Ok(()) => return Ok(()),
+        match calls::open_at(&directory, c"..") {
+            Ok(above) if is_same(&above, &directory)? => {
+                refused = io::Error::other("there is nothing above");
+            }
+            Ok(_) => return Ok(()),
             Err(error) if error.raw_os_error() == Some(libc::ENOTDIR) => {}
             Err(error) => refused = error,
         }

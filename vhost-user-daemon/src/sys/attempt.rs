@@ -3,8 +3,9 @@
 //! System calls that a daemon never makes, for a test that sees them forbidden.
 
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::ptr;
 
 use super::checked;
@@ -59,19 +60,18 @@ pub(crate) fn map_executable() -> io::Result<()> {
 }
 
 /// Another descriptor for what `number` stands for, if it stands for anything.
-pub(crate) fn duplicate(number: RawFd) -> Option<OwnedFd> {
+pub(crate) fn duplicate(number: RawFd) -> Option<File> {
     // SAFETY: fcntl(2) takes numbers alone here.
     let fd = checked(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) }).ok()?;
     // SAFETY: the kernel has just handed out this descriptor, so nobody else owns it.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    Some(unsafe { File::from_raw_fd(fd) })
 }
 
 /// Opens `path` from a directory on.
-pub(crate) fn open_at(directory: &OwnedFd, path: &CStr) -> io::Result<()> {
+pub(crate) fn open_at(directory: &File, path: &CStr) -> io::Result<File> {
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     // SAFETY: `path` ends with a NUL and lives through the call.
     let fd = checked(unsafe { libc::openat(directory.as_raw_fd(), path.as_ptr(), flags) })?;
     // SAFETY: the kernel has just handed out this descriptor, so nobody else owns it.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    Ok(())
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
