@@ -119,7 +119,8 @@ fn log_goes_to_standard_error_while_there_is_no_syslog() {
 #[test]
 fn syslog_that_did_not_read_for_a_while_gets_the_log_again() {
     let Some(syslog) = Syslog::start() else { return };
-    let daemon = to_syslog().start();
+    // With much to say, so that there is soon no room.
+    let daemon = to_syslog().args(["--log-level", "trace"]).start();
     until("a message that finds no room", || {
         visit(&daemon);
         (daemon.log().count("the log comes here until it is back") == 1).then_some(())
