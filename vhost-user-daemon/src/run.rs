@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -184,7 +183,7 @@ impl Life {
     fn make(&mut self, awaited: Awaited) -> Result<Socket, ListenError> {
         match awaited {
             Awaited::Inherited(socket) => Ok(socket),
-            Awaited::ToBeConnected(path) => Ok(Socket::Connecting(FrontEnd { path, moved: None })),
+            Awaited::ToBeConnected(path) => Ok(Socket::Connecting(FrontEnd { path, moved: false })),
             Awaited::ToBeMade(at) => {
                 let (listener, entry) = listener::bind(&at, self.pid_file.is_some())?;
                 self.socket = Some(entry);
@@ -231,12 +230,11 @@ impl Life {
             crate::log::expect_no_return();
         }
         let moved = sandbox::enter(config, &mut kept)?;
-        Ok(match (socket, moved) {
-            (Socket::Connecting(FrontEnd { path, .. }), true) => {
-                let moved = Some(PathBuf::from(path.name()));
+        Ok(match socket {
+            Socket::Connecting(FrontEnd { path, .. }) => {
                 Socket::Connecting(FrontEnd { path, moved })
             }
-            (socket, _) => socket,
+            socket => socket,
         })
     }
 

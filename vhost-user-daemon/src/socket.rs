@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::SocketPath;
 use crate::sys;
@@ -28,20 +28,20 @@ pub(crate) enum Socket {
 pub(crate) struct FrontEnd {
     /// What the operator calls it.
     pub(crate) path: SocketPath,
-    /// Where it is, if that is not where the operator sees it.
-    pub(crate) moved: Option<PathBuf>,
+    /// Whether its directory is the working directory now, and no longer where the operator sees it.
+    pub(crate) moved: bool,
 }
 
 impl FrontEnd {
     /// Whether nothing can be connected to any more: the directory that was kept within reach was
     /// removed, and one that was made anew is another one.
     pub(crate) fn is_out_of_reach(&self) -> bool {
-        self.moved.is_some() && fs::metadata(".").is_ok_and(|directory| directory.nlink() == 0)
+        self.moved && fs::metadata(".").is_ok_and(|directory| directory.nlink() == 0)
     }
 
     /// What to connect to.
     pub(crate) fn address(&self) -> &Path {
-        self.moved.as_deref().unwrap_or(self.path.as_ref())
+        if self.moved { Path::new(self.path.name()) } else { self.path.as_ref() }
     }
 }
 

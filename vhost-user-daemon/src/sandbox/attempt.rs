@@ -6,11 +6,12 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpStream;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
+use crate::entry::Inode;
 use crate::sys::attempt as calls;
 use crate::sys::namespace::Namespace;
 
@@ -80,11 +81,6 @@ fn attempt(name: &str, parent: u32) -> io::Result<()> {
     }
 }
 
-fn is_same(one: &File, other: &File) -> io::Result<bool> {
-    let (one, other) = (one.metadata()?, other.metadata()?);
-    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
-}
-
 /// Opens what is above each directory that is open in this process.
 fn open_above_directories() -> io::Result<()> {
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
@@ -93,7 +89,7 @@ fn open_above_directories() -> io::Result<()> {
             continue;
         };
         match calls::open_at(&directory, c"..") {
-            Ok(above) if is_same(&above, &directory)? => {
+            Ok(above) if Inode::of(&above.metadata()?) == Inode::of(&directory.metadata()?) => {
                 refused = io::Error::other("there is nothing above");
             }
             Ok(_) => return Ok(()),

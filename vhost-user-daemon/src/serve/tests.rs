@@ -143,7 +143,7 @@ impl Room {
 
 fn connecting(path: &Path) -> Socket {
     let path = SocketPath::parse("--connect", path.to_owned()).unwrap();
-    Socket::Connecting(FrontEnd { path, moved: None })
+    Socket::Connecting(FrontEnd { path, moved: false })
 }
 
 fn is_closed(mut stream: &UnixStream) -> bool {

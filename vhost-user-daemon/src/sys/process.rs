@@ -120,11 +120,7 @@ pub(crate) fn replace_standard_stream(source: BorrowedFd<'_>, target: RawFd) -> 
 /// # Errors
 /// Those of setrlimit(2).
 pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
-    let mut limit = descriptor_limits()?;
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: `limit` lives through the call, which only reads it.
-    checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
-    Ok(())
+    raise_to_the_hard_limit(libc::RLIMIT_NOFILE)
 }
 
 /// Raises the limit on memory that cannot be swapped out as far as it may go: newer kernels count that of
@@ -133,19 +129,10 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
 /// # Errors
 /// Those of setrlimit(2).
 pub(crate) fn raise_locked_memory_limit() -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: `limit` lives through the call, which only reads it.
-    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } == 0 {
-        return Ok(());
-    }
+    let none = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // That is for the privileged.
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is ours to write.
-    checked(unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) })?;
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: `limit` lives through the call, which only reads it.
-    checked(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) })?;
-    Ok(())
+    set_limits(libc::RLIMIT_MEMLOCK, none)
+        .or_else(|_| raise_to_the_hard_limit(libc::RLIMIT_MEMLOCK))
 }
 
 /// Takes from this process the way to raise its limits, and the memory that it leaves behind when it
@@ -154,11 +141,9 @@ pub(crate) fn raise_locked_memory_limit() -> io::Result<()> {
 /// # Errors
 /// Those of setrlimit(2).
 pub(crate) fn fix_limits() -> io::Result<()> {
-    let descriptors = descriptor_limits()?.rlim_cur;
+    let descriptors = limits(libc::RLIMIT_NOFILE)?.rlim_cur;
     for (resource, most) in [(libc::RLIMIT_NOFILE, descriptors), (libc::RLIMIT_CORE, 0)] {
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-        // SAFETY: `limit` lives through the call, which only reads it.
-        checked(unsafe { libc::setrlimit(resource, &raw const limit) })?;
+        set_limits(resource, libc::rlimit { rlim_cur: most, rlim_max: most })?;
     }
     Ok(())
 }
@@ -181,14 +166,30 @@ pub(crate) fn gain_no_privileges() -> io::Result<()> {
 /// # Errors
 /// Those of getrlimit(2).
 pub(crate) fn descriptor_limit() -> io::Result<u64> {
-    descriptor_limits().map(|limits| limits.rlim_cur)
+    limits(libc::RLIMIT_NOFILE).map(|limits| limits.rlim_cur)
 }
 
-fn descriptor_limits() -> io::Result<libc::rlimit> {
+/// Which limit: the kernel's number of it, in the C library's type.
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = libc::c_int;
+
+fn raise_to_the_hard_limit(resource: Resource) -> io::Result<()> {
+    let limits = limits(resource)?;
+    set_limits(resource, libc::rlimit { rlim_cur: limits.rlim_max, ..limits })
+}
+
+fn limits(resource: Resource) -> io::Result<libc::rlimit> {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limits` is ours to write.
-    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) })?;
+    checked(unsafe { libc::getrlimit(resource, &raw mut limits) })?;
     Ok(limits)
+}
+
+fn set_limits(resource: Resource, limits: libc::rlimit) -> io::Result<()> {
+    // SAFETY: `limits` lives through the call, which only reads it.
+    checked(unsafe { libc::setrlimit(resource, &raw const limits) }).map(drop)
 }
 
 /// A new epoll descriptor, closed on exec.
