@@ -3,7 +3,9 @@
 //! What a device type supplies: one [`Device`] for the daemon, one [`DeviceQueue`] for each
 //! started virtqueue.
 
+use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 use crate::VirtioFeatures;
 use crate::io::Finished;
@@ -31,6 +33,12 @@ pub trait Device: Send + Sync + 'static {
 
     /// The longest virtqueue that a front end may set, in descriptors: a power of two.
     fn max_queue_size(&self) -> u16;
+
+    /// Whether the front end may ask for the config space (the protocol feature CONFIG). Some front ends
+    /// make a config space up, and misbehave if there is another one.
+    fn has_config(&self) -> bool {
+        true
+    }
 
     /// Copies the config space from `offset` (bytes) to `out`; beyond its end there are zeroes.
     ///
@@ -80,6 +88,25 @@ pub trait Device: Send + Sync + 'static {
         Engine::None
     }
 
+    /// How many threads wait for the host with [`Engine::Threads`], or in the place of an io_uring.
+    fn num_threads(&self) -> usize {
+        32
+    }
+
+    /// Makes a thread ready for requests: each queue's, and those that wait for the host. Called on it once,
+    /// while the process may still do what it will not be allowed to later.
+    ///
+    /// # Errors
+    /// The system refuses.
+    fn prepare_thread(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The driver begins anew, or there will be another one: RESET_DEVICE, or the end of the connection.
+    ///
+    /// Called on the control thread, when no queue runs and no request is in flight.
+    fn reset(&self) {}
+
     /// Makes what serves the virtqueue `index` from now on, with the features that the driver
     /// acked.
     ///
@@ -106,6 +133,11 @@ pub trait DeviceQueue {
     /// Called once per round, after the last [`DeviceQueue::submit`]: completes what is ready.
     fn poll(&mut self, turn: &mut Turn<'_>) {
         let _ = turn;
+    }
+
+    /// When [`DeviceQueue::poll`] is to be called although nothing has happened; `None`: not by itself.
+    fn due(&self) -> Option<Instant> {
+        None
     }
 
     /// Called when the queue drains: completes every request that waits for something which may

@@ -51,7 +51,7 @@ pub use device::{ConfigRefused, ConfigWriter, Device, DeviceQueue, Engine, WhenD
 pub use features::VirtioFeatures;
 pub use io::{Access, Finished, HostFile, Operation, SupplyError};
 pub use limit::RateLimit;
-pub use queue::Turn;
+pub use queue::{Turn, Waker};
 pub use ring::{Buffers, OutOfRange, Request};
 pub use session::{
     Backend, Ended, Interest, NoCpu, Phase, Session, StartError, Threads, turn_away,

@@ -19,6 +19,10 @@ pub enum Planted {
     Stop,
     /// `limit`: everything is logged as often as it happens.
     Limit,
+    /// `source`: a WRITE may say that it has more data than there is.
+    Source,
+    /// `room`: an answer in a chain seems to have more room than there is.
+    Room,
 }
 
 impl Planted {
@@ -45,6 +49,8 @@ fn chosen() -> Option<Planted> {
             "descriptor" => Planted::Descriptor,
             "stop" => Planted::Stop,
             "limit" => Planted::Limit,
+            "source" => Planted::Source,
+            "room" => Planted::Room,
             _ => panic!("VHOST_USER_PLANTED_BUG={name}"),
         })
     });

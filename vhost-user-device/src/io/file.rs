@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::habit::Habit;
@@ -95,7 +96,8 @@ impl HostFile {
         transfer: &mut Transfer,
     ) -> usize {
         transfer.point_to(operation, 0, request);
-        let read = sys::read_at(&self.file, transfer.pieces(), transfer.offset(), libc::RWF_NOWAIT);
+        let read =
+            sys::read_at(self.file.as_fd(), transfer.pieces(), transfer.offset(), libc::RWF_NOWAIT);
         match read {
             Ok(read) => read,
             Err(error) => {
@@ -132,8 +134,8 @@ impl HostFile {
             transfer.plan(self.access, operation, done, request, MayBounce::Yes)?;
             let (pieces, offset) = (transfer.pieces(), transfer.offset());
             let result = match operation {
-                Operation::Write { .. } => sys::write_at(&self.file, pieces, offset, 0),
-                _ => sys::read_at(&self.file, pieces, offset, 0),
+                Operation::Write { .. } => sys::write_at(self.file.as_fd(), pieces, offset, 0),
+                _ => sys::read_at(self.file.as_fd(), pieces, offset, 0),
             };
             match result.map(|moved| transfer.took(operation, done, request, moved)) {
                 Ok(0) => break,

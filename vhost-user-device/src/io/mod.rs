@@ -29,7 +29,7 @@ use pool::PoolEnd;
 
 pub use file::{Access, HostFile};
 pub use operation::{Finished, Operation};
-pub(crate) use pool::Job;
+pub(crate) use pool::{Job, Prepare, Task};
 pub use supply::SupplyError;
 pub(crate) use supply::{Portion, Supply};
 pub(crate) use transfer::{MayBounce, Transfer};
@@ -85,6 +85,14 @@ impl Io {
             _ => return Some(job.perform(&mut self.transfer)),
         }
         None
+    }
+
+    /// Has something done by a thread that may wait, or does it, if there is none.
+    pub(crate) fn run(&self, task: Task) {
+        match &self.pool {
+            Some(pool) => pool.run(task),
+            None => task(),
+        }
     }
 
     /// Whether something was started that the kernel has not been told of.

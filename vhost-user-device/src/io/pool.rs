@@ -3,6 +3,7 @@
 //! Threads that wait for the host.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,11 +33,25 @@ struct Line {
 
 #[derive(Debug, Default)]
 struct Jobs {
-    waiting: VecDeque<(Job, Mailbox)>,
+    waiting: VecDeque<Work>,
     /// How many threads wait for a job.
     idle: usize,
     closed: bool,
 }
+
+/// What a thread is given to do.
+enum Work {
+    /// An operation, and the queue that it comes home to.
+    Operation(Job, Mailbox),
+    /// Anything else, which sends home by itself what it has.
+    Task(Task),
+}
+
+/// Something that a device has done on a thread that may wait.
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
+
+/// Makes a thread ready for what it will be given.
+pub(crate) type Prepare = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// A queue's end of the pool: what is done comes home to that queue.
 #[derive(Clone, Debug)]
@@ -67,26 +82,37 @@ impl Job {
 
 impl Pool {
     /// Starts `count` threads, named `NAME-io0` and so on, on these CPUs, or on any, and waits until
-    /// they have all that a thread needs from the system: later they may not get it.
-    pub(crate) fn start(name: &str, count: usize, cpus: &[usize]) -> io::Result<Self> {
+    /// they have all that a thread needs from the system: later they may not get it. Each one calls
+    /// `prepare` first.
+    pub(crate) fn start(
+        name: &str,
+        count: usize,
+        cpus: &[usize],
+        prepare: &Prepare,
+    ) -> io::Result<Self> {
         let mut pool = Self { line: Arc::default(), threads: Vec::new() };
         let (settled, all_settled) = channel();
         for index in 0..count {
             let (line, cpus) = (Arc::clone(&pool.line), cpus.to_vec());
-            let settled: Sender<()> = settled.clone();
+            let settled: Sender<io::Error> = settled.clone();
+            let prepare = Arc::clone(prepare);
             let thread = Builder::new().name(format!("{name}-io{index}")).stack_size(STACK);
             pool.threads.push(thread.spawn(move || {
                 if let Err(error) = sys::run_on(&cpus) {
                     log::warn!("have a thread for I/O run on CPUs {cpus:?}: {error}");
+                }
+                if let Err(error) = prepare() {
+                    // Who started us waits for it.
+                    let _ = settled.send(error);
+                    return;
                 }
                 drop(settled);
                 line.work();
             })?);
         }
         drop(settled);
-        // The end of this is that all have let go of theirs.
-        let _ = all_settled.recv();
-        Ok(pool)
+        // Without an error, the end of this is that all have let go of theirs.
+        all_settled.recv().map_or(Ok(pool), Err)
     }
 
     /// The end of a queue with this mailbox.
@@ -97,8 +123,16 @@ impl Pool {
 
 impl PoolEnd {
     pub(crate) fn start(&self, job: Job) {
+        self.give(Work::Operation(job, self.home.clone()));
+    }
+
+    pub(crate) fn run(&self, task: Task) {
+        self.give(Work::Task(task));
+    }
+
+    fn give(&self, work: Work) {
         let mut jobs = self.line.lock();
-        jobs.waiting.push_back((job, self.home.clone()));
+        jobs.waiting.push_back(work);
         // Whoever is at work looks for more by itself.
         if jobs.idle != 0 {
             self.line.more.notify_one();
@@ -114,17 +148,20 @@ impl Line {
 
     fn work(&self) {
         let mut transfer = Transfer::default();
-        while let Some((job, home)) = self.next() {
-            home.finished(job.perform(&mut transfer));
+        while let Some(work) = self.next() {
+            match work {
+                Work::Operation(job, home) => home.finished(job.perform(&mut transfer)),
+                Work::Task(task) => task(),
+            }
         }
     }
 
-    /// The next job, or `None` when there will be no more.
-    fn next(&self) -> Option<(Job, Mailbox)> {
+    /// The next thing to do, or `None` when there will be no more.
+    fn next(&self) -> Option<Work> {
         let mut jobs = self.lock();
         loop {
-            if let Some(job) = jobs.waiting.pop_front() {
-                return Some(job);
+            if let Some(work) = jobs.waiting.pop_front() {
+                return Some(work);
             }
             if jobs.closed {
                 return None;
@@ -132,6 +169,15 @@ impl Line {
             jobs.idle += 1;
             jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
             jobs.idle -= 1;
+        }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operation(job, _) => f.debug_tuple("Operation").field(job).finish(),
+            Self::Task(_) => f.debug_tuple("Task").finish_non_exhaustive(),
         }
     }
 }

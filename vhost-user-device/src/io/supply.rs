@@ -6,13 +6,10 @@ use std::io;
 use std::sync::{Arc, Once};
 
 use super::Io;
-use super::pool::{Pool, PoolEnd};
+use super::pool::{Pool, PoolEnd, Prepare};
 use crate::device::Engine;
 use crate::queue::Mailbox;
 use crate::sys::Uring;
-
-/// How many threads there are in the place of an io_uring.
-const POOL: usize = 32;
 
 /// How many there are beside one, for what it cannot do.
 const SMALL_POOL: usize = 4;
@@ -67,16 +64,22 @@ impl Engine {
 
 impl Supply {
     /// For the queues of the device type `name`. Threads that all of them share run on these CPUs,
-    /// or on any.
-    pub(crate) fn new(name: &str, engine: Engine, cpus: &[usize]) -> Result<Self, SupplyError> {
+    /// or on any, after they have called `prepare`; in the place of an io_uring there are `most` of them.
+    pub(crate) fn new(
+        name: &str,
+        engine: Engine,
+        most: usize,
+        cpus: &[usize],
+        prepare: &Prepare,
+    ) -> Result<Self, SupplyError> {
         let uring = match engine {
             Engine::None => return Ok(Self { uring: Wish::No, pool: None }),
             Engine::Threads => Wish::No,
             Engine::Uring => Uring::new().map(|_| Wish::Yes).map_err(SupplyError::Uring)?,
-            Engine::Auto => uring_or_else(),
+            Engine::Auto => uring_or_else(most),
         };
-        let count = if let Wish::No = uring { POOL } else { SMALL_POOL };
-        let pool = Pool::start(name, count, cpus).map_err(SupplyError::Pool)?;
+        let count = if let Wish::No = uring { most } else { SMALL_POOL };
+        let pool = Pool::start(name, count, cpus, prepare).map_err(SupplyError::Pool)?;
         Ok(Self { uring, pool: Some(pool) })
     }
 
@@ -107,11 +110,11 @@ impl Portion {
 }
 
 /// Whether there can be an io_uring. If not, the log says what there is instead.
-fn uring_or_else() -> Wish {
+fn uring_or_else(threads: usize) -> Wish {
     match Uring::new() {
         Ok(_) => Wish::IfPossible(Arc::new(Once::new())),
         Err(error) => {
-            log::warn!("no io_uring ({error}): {POOL} threads wait for the host instead");
+            log::warn!("no io_uring ({error}): {threads} threads wait for the host instead");
             Wish::No
         }
     }

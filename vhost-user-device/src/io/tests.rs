@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Access, Finished, HostFile, Io, Operation, Supply};
+use super::{Access, Finished, HostFile, Io, Operation, Prepare, Supply};
 use crate::device::Engine;
 use crate::memory::MemoryMap;
 use crate::queue::{Inbox, Mailbox};
@@ -39,7 +39,8 @@ struct Machine {
 impl Machine {
     fn new(engine: Engine) -> Self {
         let (mailbox, inbox) = Mailbox::new().expect("a mailbox");
-        let supply = Supply::new("test", engine, &[]).expect("the engine");
+        let supply = Supply::new("test", engine, 32, &[], &(Arc::new(|| Ok(())) as Prepare))
+            .expect("the engine");
         let io = supply.portion(&mailbox).make().expect("a portion");
         Self { io, inbox, _supply: supply }
     }

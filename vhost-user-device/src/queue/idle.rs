@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::owner::Owner;
 use super::running::Running;
-use crate::device::Device;
+use crate::device::{Device, DeviceQueue};
 use crate::sys::Wait;
 
 /// How often a ring is looked at whose driver cannot kick.
@@ -66,6 +66,8 @@ impl<D: Device> Owner<D> {
 
     /// Sleeps until there is a kick, a command or a finished operation.
     fn sleep(&mut self, running: Option<&mut Running<D::Queue>>) {
+        let due = running.as_ref().and_then(|run| run.queue.due());
+        let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
         let taking = running.filter(|run| run.takes() && !run.ledger.is_paused());
         let (kick, timeout) = match &taking {
             None => (None, None),
@@ -74,6 +76,7 @@ impl<D: Device> Owner<D> {
                 None => (None, Some(LOOK_EVERY)),
             },
         };
+        let timeout = [timeout, until_due].into_iter().flatten().min();
         match self.io.wait(&self.inbox, kick.as_ref(), timeout) {
             Ok([inbox, kicked]) => {
                 if inbox == Wait::Readable {

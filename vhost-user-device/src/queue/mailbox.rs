@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Home { request: Request, written: u32 },
     /// An operation is done.
     Finished(Finished),
+    /// The device has a reason to be called.
+    Look,
     /// End the thread.
     Quit,
 }
@@ -62,12 +64,18 @@ pub(crate) struct Inbox {
 struct Bell {
     eventfd: Eventfd,
     asleep: AtomicBool,
+    /// A [`Command::Look`] is on its way: one is as good as many.
+    looks: AtomicBool,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> io::Result<(Self, Inbox)> {
         let (sender, receiver) = channel();
-        let bell = Arc::new(Bell { eventfd: Eventfd::new()?, asleep: AtomicBool::new(false) });
+        let bell = Arc::new(Bell {
+            eventfd: Eventfd::new()?,
+            asleep: AtomicBool::new(false),
+            looks: AtomicBool::new(false),
+        });
         Ok((Self { sender, bell: Arc::clone(&bell) }, Inbox { receiver, bell, next: None }))
     }
 
@@ -83,6 +91,13 @@ impl Mailbox {
         }
     }
 
+    /// The device has a reason to be called, unless it is about to be.
+    pub(crate) fn look(&self) {
+        if !self.bell.looks.swap(true, Ordering::AcqRel) {
+            self.send(Command::Look);
+        }
+    }
+
     /// An operation of the queue's is done.
     pub(crate) fn finished(&self, finished: Finished) {
         self.send(Command::Finished(finished));
@@ -94,6 +109,12 @@ impl Inbox {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Command> {
         self.next.take().or_else(|| self.receiver.try_recv().ok())
+    }
+
+    /// A [`Command::Look`] has come, and the device is called next: who has a reason from now on says so
+    /// again.
+    pub(crate) fn looks(&self) {
+        self.bell.looks.store(false, Ordering::Release);
     }
 
     /// Whether there is a command.
@@ -151,6 +172,10 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn new(mailbox: Mailbox, fail: fn(&Request) -> u32) -> Self {
         Self { mailbox, fail }
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
     }
 
     pub(crate) fn receive(&self, request: Request, written: u32) {

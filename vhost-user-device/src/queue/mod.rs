@@ -17,4 +17,4 @@ mod turn;
 pub(crate) use mailbox::{AckSender, Acks, Command, Home, Inbox, Mailbox, Report};
 pub(crate) use owner::Owner;
 pub(crate) use setup::Setup;
-pub use turn::Turn;
+pub use turn::{Turn, Waker};

@@ -131,6 +131,8 @@ impl<D: Device> Owner<D> {
             (Command::Update(_) | Command::Stop, None) => self.ack(0),
             (Command::Home { request, .. }, None) => request.discard(),
             (Command::Finished(finished), None) => finished.request.discard(),
+            // A round comes next.
+            (Command::Look, _) => self.inbox.looks(),
         }
         true
     }

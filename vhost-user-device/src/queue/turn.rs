@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::mailbox::Mailbox;
 use crate::io::{Finished, HostFile, Io, Operation};
 use crate::ring::{Ledger, Request};
 
@@ -50,6 +51,31 @@ impl<'q> Turn<'q> {
         tag: u64,
     ) -> Option<Finished> {
         self.io.start(file, operation, request, tag)
+    }
+}
+
+impl Turn<'_> {
+    /// Has `task` done on a thread that may wait: one of those that all queues share. There it ends the
+    /// request that it was made for by [`Request::send_home`]. With [`Engine::None`](crate::Engine) the
+    /// calling thread does it at once.
+    pub fn run(&mut self, task: impl FnOnce() + Send + 'static) {
+        self.io.run(Box::new(task));
+    }
+
+    /// What wakes the queue's thread, for whoever has something for it.
+    pub fn waker(&self) -> Waker {
+        Waker(self.ledger.mailbox().clone())
+    }
+}
+
+/// Wakes the thread of a queue: [`DeviceQueue::poll`](crate::DeviceQueue::poll) is called soon.
+#[derive(Clone, Debug)]
+pub struct Waker(Mailbox);
+
+impl Waker {
+    /// Wakes it, from any thread.
+    pub fn wake(&self) {
+        self.0.look();
     }
 }
 

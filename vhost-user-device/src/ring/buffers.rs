@@ -2,10 +2,14 @@
 
 //! One half of a descriptor chain: a list of pieces of guest memory.
 
+use std::cell::RefCell;
+use std::io;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 
 use super::guest::Piece;
 use crate::memory::{MemoryMap, OutsideMemory};
+use crate::sys;
 
 /// Lists of more pieces than that are not kept for later: a driver that makes one of them must not have
 /// us hold as much for every request.
@@ -70,6 +74,53 @@ impl Buffers {
             data = later;
         }
         Ok(())
+    }
+
+    /// Reads at most as many bytes as `into` has from `file`, from `offset` (bytes) there on, to these
+    /// bytes; what of the range is beyond the end is left out. `flags` are the `RWF_...` of preadv2(2).
+    /// Returns how many were read: fewer at the end of the file, behind a signal, or with very many pieces.
+    ///
+    /// # Errors
+    /// Those of preadv2(2).
+    pub fn read_from(
+        &self,
+        into: Range<usize>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        flags: libc::c_int,
+    ) -> io::Result<usize> {
+        self.with_pieces(into, |pieces| sys::read_at(file, pieces, offset, flags))
+    }
+
+    /// Writes at most the bytes `from` to `file`, at `offset` (bytes) there; what of the range is beyond
+    /// the end is left out. `flags` are the `RWF_...` of pwritev2(2). Returns how many were written: as
+    /// [`Buffers::read_from`] does.
+    ///
+    /// # Errors
+    /// Those of pwritev2(2).
+    pub fn write_to(
+        &self,
+        from: Range<usize>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        flags: libc::c_int,
+    ) -> io::Result<usize> {
+        self.with_pieces(from, |pieces| sys::write_at(file, pieces, offset, flags))
+    }
+
+    fn with_pieces<T>(&self, range: Range<usize>, transfer: impl FnOnce(&[Piece]) -> T) -> T {
+        thread_local! {
+            /// Used again and again, so that a transfer allocates nothing. Empty in between: it holds no
+            /// memory.
+            static PIECES: RefCell<Vec<Piece>> = const { RefCell::new(Vec::new()) };
+        }
+        PIECES.with_borrow_mut(|pieces| {
+            self.fill(range, pieces);
+            let result = transfer(pieces);
+            pieces.clear();
+            pieces.shrink_to(MOST_KEPT);
+            result
+        })
     }
 
     /// Fills the list with the pieces that hold the bytes of `range`, in order. What of the range

@@ -22,7 +22,7 @@ use super::split::{Position, RingBroken, SplitRing};
 use super::written::WriteLog;
 use crate::hooks::{self, Point};
 use crate::memory::Loss;
-use crate::queue::Home;
+use crate::queue::{Home, Mailbox};
 use crate::ring::shared::SharedRing;
 
 /// One virtqueue's ring and the requests in flight on it.
@@ -76,6 +76,11 @@ impl Ledger {
             log: None,
             unlogged: 0..0,
         }
+    }
+
+    /// Where the owner of the queue is told of something.
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        self.spares.home().mailbox()
     }
 
     /// Goes on with the ring at these addresses, or pauses without one, and logs from now on what

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::Session;
 use crate::device::Device;
 use crate::hooks;
-use crate::io::{Io, Portion, Supply, SupplyError};
+use crate::io::{Io, Portion, Prepare, Supply, SupplyError};
 use crate::limit::RateLimit;
 use crate::queue::{AckSender, Acks, Command, Mailbox, Owner};
 use crate::sys;
@@ -95,6 +95,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// A thread cannot be made ready for requests.
+    #[error("prepare the thread of queue {queue}")]
+    Prepare {
+        /// Whose thread.
+        queue: u16,
+        /// Why not.
+        source: io::Error,
+    },
     /// There is nothing that could have a device's operations done.
     #[error(transparent)]
     Supply(#[from] SupplyError),
@@ -113,7 +121,9 @@ impl<D: Device> Backend<D> {
     pub fn start(device: Arc<D>, threads: &Threads) -> Result<Self, StartError> {
         hooks::arm();
         let (acks, sender) = Acks::new().map_err(StartError::Eventfd)?;
-        let supply = Supply::new(D::NAME, device.engine(), &threads.cpus)?;
+        let prepare = prepare(&device);
+        let (engine, most) = (device.engine(), device.num_threads());
+        let supply = Supply::new(D::NAME, engine, most, &threads.cpus, &prepare)?;
         let (warnings, drops) = (RateLimit::new(), RateLimit::new());
         let mut backend = Self { device, queues: Vec::new(), acks, warnings, drops, supply };
         let (ready, all_ready) = channel();
@@ -145,7 +155,7 @@ impl<D: Device> Backend<D> {
         let name = format!("{}-q{queue}", D::NAME);
         let thread =
             Builder::new().name(name.clone()).stack_size(STACK).spawn(move || {
-                match settle(queue, cpu, portion) {
+                match settle(queue, cpu, portion, &*device) {
                     Ok(io) => {
                         ready(Ok(()));
                         Owner::new(queue, device, mailboxes, acks, io, longest_poll).run();
@@ -198,12 +208,23 @@ impl<D: Device> Backend<D> {
 }
 
 /// Makes what a queue's thread has for itself, on that thread.
-fn settle(queue: u16, cpu: Option<usize>, portion: Portion) -> Result<Io, StartError> {
+fn settle(
+    queue: u16,
+    cpu: Option<usize>,
+    portion: Portion,
+    device: &impl Device,
+) -> Result<Io, StartError> {
     if let Some(cpu) = cpu {
         // Before anything is made, so that it is made near that CPU.
         sys::run_on(&[cpu]).map_err(|source| StartError::Cpu { queue, cpu, source })?;
     }
+    device.prepare_thread().map_err(|source| StartError::Prepare { queue, source })?;
     Ok(portion.make()?)
+}
+
+fn prepare<D: Device>(device: &Arc<D>) -> Prepare {
+    let device = Arc::clone(device);
+    Arc::new(move || device.prepare_thread())
 }
 
 impl<D: Device> Drop for Backend<D> {

@@ -46,6 +46,8 @@ pub struct Session<'b, D: Device> {
     /// The message that is answered when they all have.
     pending: Option<(Header, Answer)>,
     ended: Option<Ended>,
+    /// Whether the device may know something of this connection.
+    stale: bool,
 }
 
 /// Where a connection is in its life.
@@ -86,7 +88,7 @@ impl<'b, D: Device> Session<'b, D> {
     fn new(backend: &'b mut Backend<D>, socket: UnixStream) -> Self {
         let state = State::new(backend.device());
         let channel = Channel::new(socket);
-        Self { backend, channel, state, unacked: 0, pending: None, ended: None }
+        Self { backend, channel, state, unacked: 0, pending: None, ended: None, stale: true }
     }
 
     /// The front end's socket.
@@ -164,6 +166,7 @@ impl<'b, D: Device> Session<'b, D> {
             self.answer(header, answer);
             self.on_socket();
         }
+        self.reset_device_at_the_end();
     }
 
     /// Ends the connection: no message is read any more, every queue drains.
@@ -186,6 +189,14 @@ impl<'b, D: Device> Session<'b, D> {
             self.ended = Some(why);
             let commands = self.state.stop_all();
             self.tell(commands);
+            self.reset_device_at_the_end();
+        }
+    }
+
+    /// Has the device forget the connection, once, when nothing of it is in flight any more.
+    fn reset_device_at_the_end(&mut self) {
+        if self.phase() == Phase::Ended && std::mem::take(&mut self.stale) {
+            self.backend.device().reset();
         }
     }
 
@@ -247,6 +258,7 @@ impl<'b, D: Device> Session<'b, D> {
             }
             Answer::Reset => {
                 self.state.reset();
+                self.backend.device().reset();
                 self.answer(header, Answer::Success);
             }
             Answer::Base(queue) => {

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::checked;
 use crate::ring::Piece;
@@ -24,7 +24,7 @@ pub(super) fn iovecs(pieces: &[Piece]) -> (*const libc::iovec, u16) {
 ///
 /// The map that the pieces are of must be held by the caller.
 pub(crate) fn read_at(
-    file: &File,
+    file: BorrowedFd<'_>,
     pieces: &[Piece],
     offset: u64,
     flags: libc::c_int,
@@ -34,7 +34,7 @@ pub(crate) fn read_at(
 
 /// Writes guest memory at `offset` (bytes) of a file, as [`read_at`] reads.
 pub(crate) fn write_at(
-    file: &File,
+    file: BorrowedFd<'_>,
     pieces: &[Piece],
     offset: u64,
     flags: libc::c_int,
@@ -47,7 +47,7 @@ pub(crate) fn write_at(
 #[inline]
 fn transfer(
     number: libc::c_long,
-    file: &File,
+    file: BorrowedFd<'_>,
     pieces: &[Piece],
     offset: u64,
     flags: libc::c_int,

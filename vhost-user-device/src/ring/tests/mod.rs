@@ -24,6 +24,7 @@ mod oracle;
 #[expect(unsafe_code, reason = "an allocator that counts")]
 mod sys;
 mod threads;
+mod transfers;
 // Miri maps no files.
 #[cfg(not(miri))]
 mod written;

@@ -183,7 +183,7 @@ impl<D: Device> State<D> {
             Message::SetVringCall { index, fd } => self.set_vring_call(index, fd),
             Message::SetVringErr { index, fd } => self.set_vring_err(index, fd),
             Message::SetVringEnable { index, enable } => self.set_vring_enable(index, enable),
-            Message::GetProtocolFeatures => Ok(Effect::of_u64(OFFERED_PROTOCOL.bits())),
+            Message::GetProtocolFeatures => Ok(Effect::of_u64(self.offered_protocol().bits())),
             Message::SetProtocolFeatures(bits) => self.set_protocol_features(bits),
             Message::GetQueueNum => Ok(Effect::of_u64(self.vrings.len() as u64)),
             Message::GetMaxMemSlots => Ok(Effect::of_u64(MAX_MEM_SLOTS as u64)),
@@ -216,8 +216,15 @@ impl<D: Device> State<D> {
         Ok(self.update_started())
     }
 
+    fn offered_protocol(&self) -> VhostUserProtocolFeatures {
+        match self.device.has_config() {
+            true => OFFERED_PROTOCOL,
+            false => OFFERED_PROTOCOL.difference(VhostUserProtocolFeatures::CONFIG),
+        }
+    }
+
     fn set_protocol_features(&mut self, bits: u64) -> Result<Effect, Refusal> {
-        let surplus = bits & !OFFERED_PROTOCOL.bits();
+        let surplus = bits & !self.offered_protocol().bits();
         if surplus != 0 {
             return Err(Refusal::ProtocolFeatures(surplus));
         }

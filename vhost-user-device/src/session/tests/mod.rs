@@ -14,6 +14,7 @@ mod running;
 mod state;
 mod state_rings;
 mod state_tracking;
+mod waiting;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;

@@ -63,7 +63,7 @@ pub(super) fn told(state: &mut State<Echo>, message: Message) -> Vec<(u16, &'sta
         Command::Start { .. } => "start",
         Command::Update(_) => "update",
         Command::Stop => "stop",
-        Command::Home { .. } | Command::Finished(_) | Command::Quit => "nothing of the session's",
+        _ => "nothing of the session's",
     };
     commands.into_iter().map(|(queue, command)| (queue, name(command))).collect()
 }
