@@ -136,6 +136,9 @@ pub enum SandboxMode {
     Auto,
     /// The same, and no start without the namespaces.
     Namespace,
+    /// The root directory alone is another one: for daemons that share a directory.
+    #[value(skip)]
+    Chroot,
     /// No namespaces, no landlock.
     None,
 }

@@ -20,6 +20,11 @@
 //!    with the system calls that a daemon makes while it serves.
 //! 9. READY=1, the process that was started ends with 0, and front ends are served.
 //!
+//! A daemon that looks for files while it serves ([`run_sharing`]) has its device made at the end of stage
+//! 7, of what is [`Inside`]: the directory that it shares is the root then, and all that there is. Its
+//! [`Policy`] says in which habits it differs from the others: whether it ends with its front end, and
+//! whether its pid is beside its socket.
+//!
 //! Serving is one loop in one thread (`serve`) around the session of `vhost-user-device`. It
 //! never waits for one thing only: a signal is heard while half a message is outstanding, while
 //! requests are in flight, and while a front end to connect to is awaited. SIGTERM and SIGINT end
@@ -48,11 +53,15 @@ mod door;
 mod drive;
 mod entry;
 mod exit;
+mod id_range;
+mod limits;
 mod listener;
 mod log;
 mod notify;
 mod occupant;
 mod pid_file;
+mod plan;
+mod policy;
 mod poller;
 mod run;
 mod sandbox;
@@ -63,5 +72,9 @@ mod threads;
 
 pub use args::{CommonArgs, LogLevel, SandboxMode, SeccompMode};
 pub use capabilities::Capabilities;
-pub use run::{Program, run};
+pub use caps::Capability;
+pub use id_range::{IdRange, NoIdRange};
+pub use plan::Inside;
+pub use policy::{OpenFiles, Policy, Share};
+pub use run::{Program, run, run_sharing};
 pub use sandbox::{Profile, SystemCall};

@@ -104,14 +104,16 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The process id that the file holds, or `None` if it holds something else.
+/// The process id that the file holds, or `None` if it holds something else. There are programs that leave
+/// the end of a longer one behind it: lines that are numbers, or empty.
 fn read_pid(file: &mut File) -> io::Result<Option<u32>> {
-    const LONGEST: u64 = "4294967295\n".len() as u64;
+    const LONGEST: u64 = 64;
     let mut contents = Vec::new();
     file.take(LONGEST + 1).read_to_end(&mut contents)?;
-    let text = str::from_utf8(&contents).ok();
-    let digits = text.map(|text| text.strip_suffix('\n').unwrap_or(text));
-    Ok(digits.filter(|digits| !digits.starts_with('+')).and_then(|digits| digits.parse().ok()))
+    let numbers = contents.iter().all(|byte| byte.is_ascii_digit() || *byte == b'\n');
+    let is_pid_file = numbers && contents.len() as u64 <= LONGEST;
+    let text = str::from_utf8(&contents).ok().filter(|_| is_pid_file);
+    Ok(text.and_then(|text| text.lines().next()).and_then(|line| line.parse().ok()))
 }
 
 /// Who has the lock, if the file says so.
@@ -173,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn pid_file_with_the_end_of_a_longer_one_is_taken_over() {
+        let (_room, path) = room();
+        for contents in ["123456\n\n", "4321\n67\n", "12\n45\n\n"] {
+            fs::write(&path, contents).unwrap();
+            PidFile::lock(&path).unwrap().write(7).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "7\n");
+        }
+    }
+
+    #[test]
     fn pid_file_locked_is_refused_with_its_holder() {
         let (_room, path) = room();
         let first = PidFile::lock(&path).unwrap();
@@ -192,7 +204,8 @@ mod tests {
     #[test]
     fn file_with_other_contents_is_refused_and_stays() {
         let (_room, path) = room();
-        for contents in ["root:x:0:0\n", "12 34\n", "+12\n", "\n", "99999999999999\n"] {
+        let long = "1\n".repeat(40);
+        for contents in ["root:x:0:0\n", "12 34\n", "+12\n", "\n", "99999999999999\n", &long] {
             fs::write(&path, contents).unwrap();
             assert_eq!(
                 refusal(&path),

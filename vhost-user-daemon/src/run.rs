@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,10 +17,13 @@ use crate::daemonize::{self, DaemonizeError, Readiness, Side};
 use crate::descriptors;
 use crate::entry::Entry;
 use crate::exit::{self, Failure};
+use crate::limits;
 use crate::listener::{self, ListenError};
 use crate::notify::Supervisor;
-use crate::pid_file::PidFile;
-use crate::sandbox::{self, Kept, Profile, SandboxConfig, SandboxError};
+use crate::pid_file::{PidFile, PidFileError};
+use crate::plan::{Inside, Opened, Plan, Shared};
+use crate::policy::{Policy, Share};
+use crate::sandbox::{self, Entered, Kept, Profile, SandboxConfig, SandboxError};
 use crate::serve::{Control, Served};
 use crate::signals::{self, Signals};
 use crate::socket::{self, FrontEnd, InheritError, Socket};
@@ -52,6 +56,39 @@ where
     D: Device,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
+    run_plan(program, |args: A| Ok(Opened::new(args, open)))
+}
+
+/// Lives a daemon's life like [`run`], with a device that shares a directory or a file of the host: it is
+/// made in the sandbox, where that is all there is.
+///
+/// `judge` turns what was typed into what is true: how the process lives, what stays within reach, and
+/// what else `open` needs. It does no I/O, and logs nothing, since there is no log yet. Then come the
+/// socket and the sandbox, and in the sandbox, before there are threads, `open` makes the device of that
+/// and of what it finds [`Inside`]. That the share is there, and that the sandbox can be had, has been
+/// tried out by then, before there was a socket.
+pub fn run_sharing<A, C, D, E, F>(
+    program: &Program,
+    judge: impl FnOnce(A) -> Result<(Policy, Share, C), E>,
+    open: impl FnOnce(C, Inside) -> Result<D, F>,
+) -> ExitCode
+where
+    A: clap::Parser + AsRef<CommonArgs>,
+    D: Device,
+    E: Into<Box<dyn Error + Send + Sync>>,
+    F: Into<Box<dyn Error + Send + Sync>>,
+{
+    run_plan(program, |args: A| {
+        let (policy, share, config) = judge(args).map_err(Failure::of_the_operator)?;
+        Ok(Shared { policy, share, open: |inside| open(config, inside) })
+    })
+}
+
+fn run_plan<A, P>(program: &Program, plan: impl FnOnce(A) -> Result<P, Failure>) -> ExitCode
+where
+    A: clap::Parser + AsRef<CommonArgs>,
+    P: Plan,
+{
     // First of all: whoever started us may send them at once. They are heard when there is somebody to
     // hear them; if they cannot be held back, they do what they always do.
     let _ = signals::hold_back();
@@ -76,7 +113,8 @@ where
         return print(program);
     }
     let mut life = Life::default();
-    let served = life.live(program, args, open);
+    let common = args.as_ref().clone();
+    let served = plan(args).and_then(|plan| life.live(program, common, plan));
     life.end(program.name, served)
 }
 
@@ -92,6 +130,8 @@ fn print(program: &Program) -> ExitCode {
 struct Life {
     socket: Option<Entry>,
     pid_file: Option<PidFile>,
+    /// That beside the socket.
+    socket_pid: Option<PidFile>,
     readiness: Option<Readiness>,
 }
 
@@ -110,47 +150,56 @@ impl Awaited {
             _ => None,
         }
     }
+
+    /// The path of the pid file that goes with a socket of ours.
+    fn pid_beside(&self) -> Option<PathBuf> {
+        match self {
+            Self::ToBeMade(at) => {
+                let mut path = at.path.as_ref().as_os_str().to_owned();
+                path.push(".pid");
+                Some(path.into())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Life {
     /// From the parsed arguments to the end. Everything that the operator can get wrong fails
     /// before the socket appears.
-    fn live<A, D, E>(
+    fn live<P: Plan>(
         &mut self,
         program: &Program,
-        args: A,
-        open: impl FnOnce(A) -> Result<D, E>,
-    ) -> Result<Served, Failure>
-    where
-        A: AsRef<CommonArgs>,
-        D: Device,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let config = ProcessConfig::try_from(args.as_ref().clone());
-        let ProcessConfig { socket, log, pid_file, daemonize, threads, sandbox } =
-            config.map_err(Failure::of_the_operator)?;
+        common: CommonArgs,
+        mut plan: P,
+    ) -> Result<Served, Failure> {
+        let config = ProcessConfig::try_from(common).map_err(Failure::of_the_operator)?;
+        let ProcessConfig { socket, log, pid_file, daemonize, threads, sandbox } = config;
+        let policy = plan.policy().clone();
         threads.check().map_err(|error| Failure::of_the_operator(CpusError(error)))?;
         // Before a descriptor of our own can get the number of an inherited one.
         let awaited = adopt(socket).map_err(Failure::of_the_operator)?;
-        crate::log::init(program.name, log).map_err(Failure::of_the_operator)?;
-        if let Err(error) = process::raise_descriptor_limit() {
-            log::debug!("raise the limit on open descriptors: {error}");
-        }
-        if let Err(error) = process::raise_locked_memory_limit() {
-            log::debug!("raise the limit on locked memory: {error}");
-        }
-        sandbox::check(sandbox, awaited.front_end()).map_err(Failure::of_the_operator)?;
-        let device = open(args).map_err(Failure::of_the_operator)?;
+        crate::log::init(program.name, log, policy.syslog_may_lack)
+            .map_err(Failure::of_the_operator)?;
+        limits::set(policy.open_files).map_err(Failure::of_the_operator)?;
+        sandbox::check(sandbox, awaited.front_end(), plan.share())
+            .map_err(Failure::of_the_operator)?;
+        let queues = plan.open().map_err(Failure::of_the_operator)?;
         // Not before: a path such as /dev/fd/5 may have led there.
         if let Err(error) = process::close_inherited() {
             log::debug!("close inherited descriptors: {error}");
         }
-        descriptors::check(device.num_queues()).map_err(Failure::of_the_operator)?;
+        descriptors::check(queues).map_err(Failure::of_the_operator)?;
 
         // From here on a signal ends us in order, so that no file stays behind.
         let signals = Signals::block().map_err(Failure::at_run_time)?;
         if let Some(path) = pid_file {
             self.pid_file = Some(PidFile::lock(&path).map_err(Failure::of_the_operator)?);
+        }
+        if policy.pid_beside_socket
+            && let Some(path) = awaited.pid_beside()
+        {
+            self.lock_beside_socket(&path).map_err(Failure::of_the_operator)?;
         }
         let socket = self.make(awaited).map_err(Failure::of_the_operator)?;
         if daemonize {
@@ -158,9 +207,11 @@ impl Life {
         }
 
         let manager = Supervisor::of_environment();
-        let socket = self.restrict(sandbox, socket).map_err(Failure::at_run_time)?;
-        let device = Arc::new(device);
-        let control = Control::new(signals, manager, &*device).map_err(Failure::at_run_time)?;
+        let (socket, inside) =
+            self.restrict(sandbox, plan.share(), socket).map_err(Failure::at_run_time)?;
+        let device = Arc::new(plan.enter(inside).map_err(Failure::of_the_operator)?);
+        let control =
+            Control::new(signals, manager, &*device, policy).map_err(Failure::at_run_time)?;
         let mut backend = self.start(Arc::clone(&device), &threads)?;
         #[cfg(feature = "test-hooks")]
         let attempt = sandbox::attempt::chosen();
@@ -180,12 +231,20 @@ impl Life {
         served
     }
 
+    /// Locks the pid file that goes with the socket, unless the operator has chosen the same one.
+    fn lock_beside_socket(&mut self, path: &Path) -> Result<(), PidFileError> {
+        if self.pid_file.as_mut().is_none_or(|chosen| chosen.place().path() != path) {
+            self.socket_pid = Some(PidFile::lock(path)?);
+        }
+        Ok(())
+    }
+
     fn make(&mut self, awaited: Awaited) -> Result<Socket, ListenError> {
         match awaited {
             Awaited::Inherited(socket) => Ok(socket),
             Awaited::ToBeConnected(path) => Ok(Socket::Connecting(FrontEnd { path, moved: false })),
             Awaited::ToBeMade(at) => {
-                let (listener, entry) = listener::bind(&at, self.pid_file.is_some())?;
+                let (listener, entry) = listener::bind(&at, self.pid_files().next().is_some())?;
                 self.socket = Some(entry);
                 Ok(Socket::Listening(listener))
             }
@@ -219,23 +278,34 @@ impl Life {
     }
 
     /// Takes from the process what it does not need any more. There is one thread still.
-    fn restrict(&mut self, config: SandboxConfig, socket: Socket) -> Result<Socket, SandboxError> {
+    fn restrict(
+        &mut self,
+        config: SandboxConfig,
+        share: Option<&Share>,
+        socket: Socket,
+    ) -> Result<(Socket, Option<Inside>), SandboxError> {
         let mut kept = Kept::default();
         kept.removing.extend(self.socket.as_mut().map(Entry::place));
-        kept.removing.extend(self.pid_file.as_mut().map(PidFile::place));
+        let pid_files = self.pid_file.iter_mut().chain(&mut self.socket_pid);
+        kept.removing.extend(pid_files.map(PidFile::place));
         if let Socket::Connecting(front_end) = &socket {
             kept.connecting = Some(&front_end.path);
         }
         if !config.is_open() {
             crate::log::expect_no_return();
         }
-        let moved = sandbox::enter(config, &mut kept)?;
-        Ok(match socket {
+        let Entered { moved, inside } = sandbox::enter(config, &mut kept, share)?;
+        let socket = match socket {
             Socket::Connecting(FrontEnd { path, .. }) => {
                 Socket::Connecting(FrontEnd { path, moved })
             }
             socket => socket,
-        })
+        };
+        Ok((socket, inside))
+    }
+
+    fn pid_files(&self) -> impl Iterator<Item = &PidFile> {
+        self.pid_file.iter().chain(&self.socket_pid)
     }
 
     /// Starts the queue threads. The process id is final here.
@@ -244,7 +314,7 @@ impl Life {
         device: Arc<D>,
         threads: &Threads,
     ) -> Result<Backend<D>, Failure> {
-        if let Some(pid_file) = &self.pid_file {
+        for pid_file in self.pid_files() {
             pid_file.write(std::process::id()).map_err(Failure::at_run_time)?;
         }
         Backend::start(device, threads).map_err(Failure::at_run_time)
@@ -263,11 +333,11 @@ impl Life {
     /// Removes what we left in the file system, in the order in which the next one of us needs it
     /// gone, and says how it went.
     fn end(self, name: &'static str, served: Result<Served, Failure>) -> ExitCode {
-        let Self { socket, pid_file, readiness } = self;
+        let Self { socket, pid_file, socket_pid, readiness } = self;
         if let Some(socket) = socket {
             socket.remove();
         }
-        if let Some(pid_file) = pid_file {
+        for pid_file in pid_file.into_iter().chain(socket_pid) {
             pid_file.remove();
         }
         match served {

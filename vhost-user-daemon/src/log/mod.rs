@@ -24,20 +24,30 @@ const DEV_LOG: &str = "/dev/log";
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// Sends what is logged from now on where `config` says, under the program's `name`.
+/// Sends what is logged from now on where `config` says, under the program's `name`; `may_lack` says that
+/// standard error does for a syslog that is not there.
 ///
 /// # Errors
 /// There is no syslog.
-pub(crate) fn init(name: &'static str, config: LogConfig) -> Result<(), LogError> {
-    let syslog = match config.syslog {
-        true => Some(Mutex::new(connect(name, Path::new(DEV_LOG))?)),
-        false => None,
+pub(crate) fn init(name: &'static str, config: LogConfig, may_lack: bool) -> Result<(), LogError> {
+    let mut lack = None;
+    let syslog = match config.syslog.then(|| connect(name, Path::new(DEV_LOG))) {
+        Some(Ok(syslog)) => Some(Mutex::new(syslog)),
+        Some(Err(error)) if may_lack => {
+            lack = Some(error);
+            None
+        }
+        Some(Err(error)) => return Err(error),
+        None => None,
     };
     let panics_are_heard = syslog.is_none();
     let logger = LOGGER.get_or_init(|| Logger { stderr: Stderr::new(name), syslog });
     // An error says that there is a logger already: this one, since no other is ever set.
     let _ = log::set_logger(logger);
     log::set_max_level(config.level);
+    if let Some(LogError::NoSyslog { path, source }) = lack {
+        log::warn!("open syslog at {path:?}: {source}; the log comes here");
+    }
     if !panics_are_heard {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

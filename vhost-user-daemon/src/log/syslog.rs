@@ -82,7 +82,13 @@ impl Syslog {
 
     fn try_send(&mut self, level: Level, line: &str) -> io::Result<()> {
         match &mut self.connection {
-            Some(connection) => emit(connection, level, line),
+            Some(connection) => loop {
+                match emit(connection, level, line) {
+                    // While it waits for room; syslog has nothing to do with it.
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => break result,
+                }
+            },
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -55,6 +55,8 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
     allow(libc::SYS_close, "descriptors of the front end, when it is gone"),
     allow(libc::SYS_fcntl, "descriptors of the front end: a copy").where_is(1, COPY),
     allow(libc::SYS_fcntl, "whether a descriptor is open, before it is closed").where_is(1, FLAGS),
+    allow(libc::SYS_fcntl, "the log at its most talkative says how a descriptor is open")
+        .where_is(1, OPEN_HOW),
     allow(libc::SYS_fcntl, "the in-flight region keeps its length").where_is(1, SEALS),
     allow(libc::SYS_statx, "files of the front end: which kind, how long"),
     allow(libc::SYS_fstat, "the same, where the library has no statx"),
@@ -83,6 +85,7 @@ pub(super) const EVERY_DAEMON: &[SystemCall] = &[
 
 const COPY: u32 = libc::F_DUPFD_CLOEXEC.unsigned_abs();
 const FLAGS: u32 = libc::F_GETFD.unsigned_abs();
+const OPEN_HOW: u32 = libc::F_GETFL.unsigned_abs();
 const SEALS: u32 = libc::F_ADD_SEALS.unsigned_abs();
 
 /// What is needed beside that to connect to a front end again and again: `--connect`.

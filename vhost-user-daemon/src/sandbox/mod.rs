@@ -9,6 +9,9 @@
 //! landlock. [`seal`] is for all threads, once they have made what they need: from then on there are
 //! only the system calls of the daemon's [`Profile`].
 //!
+//! A process that shares a directory keeps that, as its root, and the capabilities that its files take
+//! (`share`); landlock only where nothing is opened by handle.
+//!
 //! Each of these would have to be broken by itself. The directories from which our files are removed at
 //! the end become mounts without anything above them, so that they lead nowhere else.
 
@@ -18,19 +21,27 @@ mod namespace;
 mod privileges;
 mod profile;
 mod seccomp;
+mod share;
+mod users;
 
 #[cfg(feature = "test-hooks")]
 pub(crate) mod attempt;
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+
+use caps::CapsHashSet;
 
 use self::privileges::PrivilegesError;
 pub use self::profile::{Profile, SystemCall};
 use self::seccomp::SeccompError;
+use self::share::ShareError;
 use crate::args::{SandboxMode, SeccompMode};
 use crate::config::SocketPath;
 use crate::entry::Place;
+use crate::plan::Inside;
+use crate::policy::Share;
 use crate::sys;
 
 /// What the operator wants of it.
@@ -56,6 +67,16 @@ pub(crate) struct Kept<'a> {
     pub(crate) connecting: Option<&'a SocketPath>,
 }
 
+/// What has become of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Entered {
+    /// Whether paths mean something else from now on: then the directory for connecting is the working
+    /// directory.
+    pub(crate) moved: bool,
+    /// What there is of the share, if there is one.
+    pub(crate) inside: Option<Inside>,
+}
+
 /// Whether what the operator insists on can be had. To be called before there are threads, and before
 /// there is a socket.
 ///
@@ -64,8 +85,12 @@ pub(crate) struct Kept<'a> {
 pub(crate) fn check(
     config: SandboxConfig,
     connecting: Option<&SocketPath>,
+    share: Option<&Share>,
 ) -> Result<(), SandboxError> {
     seccomp::check(config.seccomp)?;
+    if let Some(share) = share {
+        return Ok(share::check(share, config.mode, connecting)?);
+    }
     if config.mode == SandboxMode::Namespace {
         let mut kept = Kept { connecting, ..Kept::default() };
         let mut first_lack = || namespace::enter(&mut kept).lacks.first().map(Lack::to_string);
@@ -78,18 +103,24 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Takes from the process what it does not need any more. Returns whether paths mean something else from
-/// now on: then the directory for connecting is the working directory. To be called before there are
-/// threads.
+/// Takes from the process what it does not need any more. To be called before there are threads.
 ///
 /// # Errors
 /// The kernel refuses what it should not, or what the operator insists on.
-pub(crate) fn enter(config: SandboxConfig, kept: &mut Kept<'_>) -> Result<bool, SandboxError> {
+pub(crate) fn enter(
+    config: SandboxConfig,
+    kept: &mut Kept<'_>,
+    share: Option<&Share>,
+) -> Result<Entered, SandboxError> {
     // While the paths still lead there.
-    let needed = privileges::needed(kept)?;
+    let anyway = share.map_or(&[][..], |share| &share.capabilities);
+    let needed = privileges::needed(kept, anyway)?;
+    if let Some(share) = share {
+        return enter_with(share, config, kept, needed);
+    }
     if config.mode == SandboxMode::None {
         privileges::give_up_all_but(&needed)?;
-        return Ok(false);
+        return Ok(Entered::default());
     }
     let namespace::Entered { mut lacks, moved } = namespace::enter(kept);
     if config.mode == SandboxMode::Namespace
@@ -98,20 +129,49 @@ pub(crate) fn enter(config: SandboxConfig, kept: &mut Kept<'_>) -> Result<bool, 
         return Err(SandboxError::NoNamespaces(lack.to_string()));
     }
     privileges::give_up_all_but(&needed)?;
-    let directories = kept.removing.iter().map(|place| place.directory());
-    match landlock::restrict(directories) {
-        Ok(true) => {}
-        Ok(false) => {
-            let source = io::Error::other("this kernel has none, or none for us");
-            lacks.push(Lack { what: "landlock", source });
-        }
-        Err(error) => lacks.push(Lack { what: "landlock", source: io::Error::other(error) }),
+    lacks.extend(restrict_paths(kept, None));
+    say_what_lacks(&lacks);
+    Ok(Entered { moved, inside: None })
+}
+
+/// The same for a process that goes on to serve files.
+fn enter_with(
+    share: &Share,
+    config: SandboxConfig,
+    kept: &mut Kept<'_>,
+    mut needed: CapsHashSet,
+) -> Result<Entered, SandboxError> {
+    let place = share::enter(share, config.mode, kept)?;
+    let (kept_for_share, lacking) = privileges::of_those_had(&share.capabilities)?;
+    needed.extend(kept_for_share);
+    privileges::give_up_all_but(&needed)?;
+    if share.landlock && config.mode != SandboxMode::None {
+        let lack = restrict_paths(kept, Some(&place.root));
+        say_what_lacks(lack.as_slice());
     }
+    sys::process::mask_no_file_modes();
+    let share::Entered { root, descriptors, some_users, moved } = place;
+    let open_files = sys::process::descriptor_limit().unwrap_or(u64::MAX);
+    let inside = Inside { root, descriptors, lacking, some_users, open_files };
+    Ok(Entered { moved, inside: Some(inside) })
+}
+
+/// Has landlock leave nothing but the directories from which files are removed, and what is `served`.
+fn restrict_paths(kept: &Kept<'_>, served: Option<&File>) -> Option<Lack> {
+    let directories = kept.removing.iter().map(|place| place.directory());
+    let source = match landlock::restrict(directories, served) {
+        Ok(true) => return None,
+        Ok(false) => io::Error::other("this kernel has none, or none for us"),
+        Err(error) => io::Error::other(error),
+    };
+    Some(Lack { what: "landlock", source })
+}
+
+fn say_what_lacks(lacks: &[Lack]) {
     if !lacks.is_empty() {
         let lacks = lacks.iter().map(Lack::to_string).collect::<Vec<_>>().join(", ");
         log::warn!("the sandbox is without what cannot be had here: {lacks}");
     }
-    Ok(moved)
 }
 
 /// Leaves the threads of the process, called `name`, the system calls of `profile` and those that
@@ -129,7 +189,12 @@ pub(crate) fn seal(
     let ending = calls::ending(std::process::id());
     let allowed = calls::EVERY_DAEMON.iter().chain(profile.system_calls);
     let allowed = allowed.chain(connecting).chain(&ending);
-    Ok(seccomp::apply(name, config.seccomp, allowed, calls::REFUSED)?)
+    // What the device has a use for is not refused.
+    let has_use =
+        |call: &SystemCall| profile.system_calls.iter().any(|own| own.number == call.number);
+    let refused: Vec<SystemCall> =
+        calls::REFUSED.iter().copied().filter(|call| !has_use(call)).collect();
+    Ok(seccomp::apply(name, config.seccomp, allowed, &refused)?)
 }
 
 /// A part of the sandbox that cannot be had.
@@ -154,6 +219,9 @@ pub(crate) enum SandboxError {
 
     #[error("try out --sandbox namespace")]
     Probe(#[source] io::Error),
+
+    #[error(transparent)]
+    Share(#[from] ShareError),
 
     #[error(transparent)]
     Privileges(#[from] PrivilegesError),

@@ -30,20 +30,39 @@ pub(crate) enum PrivilegesError {
 
 /// The capabilities that the process still has a use for: none, or the one by which root goes where other
 /// users' permissions do not let it, if files are to be removed at the end from a directory of another
-/// user's, or if the front end to connect to is, or may be, another user's.
+/// user's, or if the front end to connect to is, or may be, another user's. What is kept `anyway` is not
+/// worth a word.
 ///
 /// # Errors
 /// The kernel does not say which ones there are.
-pub(super) fn needed(kept: &Kept<'_>) -> Result<CapsHashSet, PrivilegesError> {
+pub(super) fn needed(
+    kept: &Kept<'_>,
+    anyway: &[Capability],
+) -> Result<CapsHashSet, PrivilegesError> {
     let mut needed = CapsHashSet::new();
     let (user, _) = sys::namespace::effective_ids();
     let others = kept.removing.iter().any(|place| !is_of(user, place.directory().metadata()))
         || kept.connecting.is_some_and(|front_end| may_be_anothers(user, front_end));
     if others && caps::has_cap(None, CapSet::Effective, OVERRIDE)? {
-        log::info!("{OVERRIDE} is kept, for a directory or a front end of another user");
+        if !anyway.contains(&OVERRIDE) {
+            log::info!("{OVERRIDE} is kept, for a directory or a front end of another user");
+        }
         needed.insert(OVERRIDE);
     }
     Ok(needed)
+}
+
+/// Which of the capabilities the process may have, and which it may not.
+///
+/// # Errors
+/// The kernel does not say which ones there are.
+pub(super) fn of_those_had(
+    wanted: &[Capability],
+) -> Result<(CapsHashSet, Vec<Capability>), PrivilegesError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let (had, lacking): (Vec<_>, Vec<_>) =
+        wanted.iter().partition(|capability| permitted.contains(capability));
+    Ok((had.into_iter().collect(), lacking))
 }
 
 const OVERRIDE: Capability = Capability::CAP_DAC_OVERRIDE;

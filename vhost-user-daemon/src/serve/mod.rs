@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::door::{Door, DoorError};
 use crate::drive::{Drive, Sessions};
 use crate::notify::Supervisor;
+use crate::policy::Policy;
 use crate::poller::{Part, Poller, Ready};
 use crate::signals::Signals;
 use crate::socket::{FrontEnd, Socket};
@@ -70,6 +71,7 @@ pub(crate) struct Control<'d> {
     signals: Signals,
     manager: Supervisor,
     host: &'d dyn HostSide,
+    policy: Policy,
     longest_drain: Duration,
 }
 
@@ -102,13 +104,14 @@ impl<'d> Control<'d> {
         signals: Signals,
         manager: Supervisor,
         host: &'d dyn HostSide,
+        policy: Policy,
     ) -> Result<Self, ServeError> {
         let poller = Poller::new()?;
         poller.watch_readable(signals.descriptor(), Part::Signals)?;
         if let Some(changes) = host.changes() {
             poller.watch_readable(changes, Part::Host)?;
         }
-        Ok(Self { poller, signals, manager, host, longest_drain: LONGEST_DRAIN })
+        Ok(Self { poller, signals, manager, host, policy, longest_drain: LONGEST_DRAIN })
     }
 
     /// Says that front ends can connect, to the service manager, if there is one.
@@ -149,7 +152,7 @@ impl<'d> Control<'d> {
                 return Ok(End::Stopped);
             };
             match self.serve_connection(backend, stream, Some(&mut door))? {
-                End::Over => {}
+                End::Over if self.policy.keep_listening => {}
                 end => return Ok(end),
             }
         }
@@ -185,6 +188,7 @@ impl<'d> Control<'d> {
                     said = false;
                     let start = Instant::now();
                     match self.serve_connection(backend, stream, None)? {
+                        End::Over if !self.policy.keep_listening => return Ok(End::Over),
                         End::Over => backoff.after_success(start.elapsed()),
                         end => return Ok(end),
                     }
@@ -261,7 +265,7 @@ impl<'d> Control<'d> {
         mut door: Option<&mut Door>,
     ) -> Result<End, ServeError> {
         let mut session = backend.connect(stream);
-        log::info!("front end connected");
+        log::info!("{}", self.policy.greeting);
         self.poller.watch_readable(session.acks(), Part::Acks)?;
         let mut watched = Interest::Nothing;
         let mut end_by = None;

@@ -69,8 +69,13 @@ impl Loop {
         let changed_too = changed.clone();
         let joined = thread::spawn(move || {
             let host = ScriptHost { events: refreshed, changes: its_changes, changed: changed_too };
-            let mut control =
-                Control::new(Signals::block().unwrap(), Supervisor::default(), &host).unwrap();
+            let mut control = Control::new(
+                Signals::block().unwrap(),
+                Supervisor::default(),
+                &host,
+                Policy::default(),
+            )
+            .unwrap();
             control.longest_drain = longest_drain;
             say_thread.send(Thread::current()).unwrap();
             let mut script = Script { events: its_events, acks: its_acks, turns: its_turns };

@@ -55,6 +55,33 @@ pub(crate) fn file_mode_mask() -> libc::mode_t {
     mask
 }
 
+/// Lets files that this process makes have all the bits that they are made with. To be called before
+/// there are threads.
+pub(crate) fn mask_no_file_modes() {
+    // SAFETY: umask(2) takes any value and cannot fail.
+    unsafe { libc::umask(0) };
+}
+
+/// Leaves all supplementary groups.
+///
+/// # Errors
+/// Those of setgroups(2): EPERM without CAP_SETGID, or where it was given up.
+pub(crate) fn leave_groups() -> io::Result<()> {
+    // SAFETY: with a length of 0 the list is not looked at.
+    checked(unsafe { libc::setgroups(0, ptr::null()) }).map(drop)
+}
+
+/// Becomes root of the user namespace. To be called before there are threads.
+///
+/// # Errors
+/// Those of setresuid(2) and setresgid(2): EINVAL if there is no such user or group here.
+pub(crate) fn become_root() -> io::Result<()> {
+    // SAFETY: setresgid(2) takes numbers alone.
+    checked(unsafe { libc::setresgid(0, 0, 0) })?;
+    // SAFETY: setresuid(2) takes numbers alone.
+    checked(unsafe { libc::setresuid(0, 0, 0) }).map(drop)
+}
+
 /// Takes over a descriptor that whoever started this process left open for it, and keeps it from
 /// being inherited any further.
 ///
@@ -121,6 +148,16 @@ pub(crate) fn replace_standard_stream(source: BorrowedFd<'_>, target: RawFd) -> 
 /// Those of setrlimit(2).
 pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
     raise_to_the_hard_limit(libc::RLIMIT_NOFILE)
+}
+
+/// Sets the limit on open descriptors, and that on the limit, if it is below.
+///
+/// # Errors
+/// Those of setrlimit(2): EPERM, beyond the hard limit without CAP_SYS_RESOURCE, or beyond the kernel's
+/// own.
+pub(crate) fn set_descriptor_limit(number: u64) -> io::Result<()> {
+    let most = limits(libc::RLIMIT_NOFILE)?.rlim_max.max(number);
+    set_limits(libc::RLIMIT_NOFILE, libc::rlimit { rlim_cur: number, rlim_max: most })
 }
 
 /// Raises the limit on memory that cannot be swapped out as far as it may go: newer kernels count that of
