@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::command;
 
 /// The packages whose code is the product: what has an effect on somebody's machine.
-pub(crate) const PRODUCT: [&str; 3] = ["vhost-user-device", "vhost-user-daemon", "vhost-user-blk"];
+pub(crate) const PRODUCT: [&str; 5] =
+    ["vhost-user-device", "vhost-user-daemon", "vhost-user-blk", "vhost-user-fs-lib", "virtiofsd"];
 
 /// A daemon that only tests start, and which is built like those of the product.
 const STUB: &str = "vhost-user-stub";

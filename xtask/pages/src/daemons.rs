@@ -17,8 +17,10 @@ pub(crate) struct Daemon {
 }
 
 /// Every daemon.
-pub(crate) const ALL: [Daemon; 1] =
-    [Daemon { command: vhost_user_blk::Args::command, capabilities: vhost_user_blk::CAPABILITIES }];
+pub(crate) const ALL: [Daemon; 2] = [
+    Daemon { command: vhost_user_blk::Args::command, capabilities: vhost_user_blk::CAPABILITIES },
+    Daemon { command: virtiofsd::Args::command, capabilities: virtiofsd::CAPABILITIES },
+];
 
 impl Daemon {
     /// The parser, with what clap adds to every one.

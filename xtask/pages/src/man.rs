@@ -137,8 +137,10 @@ mod tests {
         for daemon in &daemons::ALL {
             let page = page(daemon, &daemon.page_text(&docs).unwrap()).unwrap();
             for argument in daemon.parser().get_arguments() {
-                let long = argument.get_long().expect("a long name").replace('-', "\\-");
-                assert!(page.contains(&format!("\\fB\\-\\-{long}\\fR")), "{long}");
+                let long = argument.get_long().map(|long| format!("--{long}"));
+                let short = || argument.get_short().map(|short| format!("-{short}"));
+                let name = long.or_else(short).expect("a name").replace('-', "\\-");
+                assert!(page.contains(&format!("\\fB{name}\\fR")), "{name}");
             }
         }
     }

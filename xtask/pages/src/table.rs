@@ -89,7 +89,13 @@ fn cell(text: &str) -> String {
 fn names(argument: &Arg) -> String {
     let takes = argument.get_action().takes_values();
     let value = argument.get_value_names().filter(|_| takes);
-    let value: String = value.into_iter().flatten().map(|name| format!(" {name}")).collect();
+    let between = match argument.get_num_args() {
+        Some(number) if number.min_values() == 0 => ["[=", "]"],
+        _ if argument.is_require_equals_set() => ["=", ""],
+        _ => [" ", ""],
+    };
+    let value = value.into_iter().flatten();
+    let value: String = value.map(|name| [between[0], name, between[1]].concat()).collect();
     let short = argument.get_short().map(|short| format!("-{short}"));
     let long = argument.get_long().map(|long| format!("--{long}"));
     let mut names: Vec<_> = short.into_iter().chain(long).collect();
@@ -130,6 +136,13 @@ mod tests {
         let mut command = Command::new("d").arg(argument.id("x"));
         command.build();
         row(command.get_arguments().find(|argument| argument.get_id() == "x").unwrap())
+    }
+
+    #[test]
+    fn value_is_shown_as_it_is_typed() {
+        let argument = || Arg::new("x").long("mode").value_name("MODE").require_equals(true);
+        assert!(row_of(argument()).starts_with("| `--mode=MODE` |"));
+        assert!(row_of(argument().num_args(0..=1)).starts_with("| `--mode[=MODE]` |"));
     }
 
     #[test]

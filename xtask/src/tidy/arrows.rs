@@ -7,19 +7,22 @@ use crate::cargo::{Package, Workspace};
 
 /// Which packages of ours a package of ours may name. A new arrow is a decision, and a line in
 /// ARCHITECTURE.md.
-const DOWN: [(&str, &[&str]); 9] = [
+const DOWN: [(&str, &[&str]); 11] = [
     ("vhost-user-device", &[]),
     ("vhost-user-daemon", &["vhost-user-device"]),
     ("vhost-user-blk", &["vhost-user-daemon", "vhost-user-device"]),
+    // It can be embedded, so no process's life is known to it.
+    ("vhost-user-fs-lib", &["vhost-user-device"]),
+    ("virtiofsd", &["vhost-user-daemon", "vhost-user-device", "vhost-user-fs-lib"]),
     // It sees the daemons from outside: their sockets, their output, their exit codes.
     ("vhost-user-tests", &[]),
     // A daemon for those tests.
     ("vhost-user-stub", &["vhost-user-daemon", "vhost-user-device"]),
     ("xtask", &[]),
     // It reads the parsers of all daemons, for xtask, which is built without them.
-    ("vhost-user-pages", &["vhost-user-blk", "vhost-user-daemon"]),
+    ("vhost-user-pages", &["vhost-user-blk", "vhost-user-daemon", "virtiofsd"]),
     // Apart: they see the device's library from inside.
-    ("vhost-user-fuzz", &["vhost-user-device"]),
+    ("vhost-user-fuzz", &["vhost-user-device", "vhost-user-fs-lib"]),
     ("vhost-user-oracle", &["vhost-user-device"]),
 ];
 
@@ -32,13 +35,21 @@ const DOORS: [(&str, &[&str]); 15] = [
     ("vhost-user-backend", &["vhost-user-oracle"]),
     (
         "anyhow",
-        &["vhost-user-blk", "vhost-user-tests", "vhost-user-oracle", "vhost-user-pages", "xtask"],
+        &[
+            "vhost-user-blk",
+            "virtiofsd",
+            "vhost-user-tests",
+            "vhost-user-oracle",
+            "vhost-user-pages",
+            "xtask",
+        ],
     ),
     (
         "clap",
         &[
             "vhost-user-daemon",
             "vhost-user-blk",
+            "virtiofsd",
             "vhost-user-tests",
             "vhost-user-stub",
             "vhost-user-pages",
