@@ -46,8 +46,16 @@ impl PrivateMount {
     /// # Panics
     /// If it can't be had where nothing may be missing: when the environment has `CI`.
     pub fn tmpfs(len: u64) -> Option<Self> {
+        Self::tmpfs_in(&std::env::temp_dir(), len)
+    }
+
+    /// The same, with its mount point in the folder `parent`.
+    ///
+    /// # Panics
+    /// As [`PrivateMount::tmpfs`].
+    pub fn tmpfs_in(parent: &Path, len: u64) -> Option<Self> {
         own_mounts()?;
-        let folder = TempDir::with_prefix("mount-").expect("make a mount point");
+        let folder = TempDir::with_prefix_in("mount-", parent).expect("make a mount point");
         let options = CString::new(format!("size={len}")).expect("the options of a mount");
         let mounted = sys::mount(c"test", &c_path(folder.path()), c"tmpfs", &options);
         mounted.expect("mount a file system in memory");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! `cargo xtask demo`: a guest boots from a disk that our daemon serves.
+//! `cargo xtask demo`: a guest boots from a directory and works on a disk that our daemons serve.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::command;
 /// From the first crate compiled to the guest's power-off.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// Boot a guest from a disk of ours and show it at work.
+/// Boot a guest from a directory and a disk of ours and show it at work.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Arguments of the demo itself.

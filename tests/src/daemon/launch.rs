@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::log::Log;
 use super::running::{Daemon, Exit, Process};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, until};
 use crate::image::Image;
 use crate::{ordinary, sys};
 
@@ -42,6 +42,7 @@ pub struct Launch {
     inside: Option<PathBuf>,
     user: Option<u32>,
     confines_itself: bool,
+    says_ready: bool,
 }
 
 /// A daemon that ran until it ended by itself.
@@ -75,6 +76,7 @@ impl Launch {
             inside: None,
             user: None,
             confines_itself: false,
+            says_ready: true,
         }
     }
 
@@ -82,6 +84,12 @@ impl Launch {
     /// [`Launch::start`] looks whether it does.
     pub(super) fn confining_itself(mut self) -> Self {
         self.confines_itself = true;
+        self
+    }
+
+    /// One that does not say READY=1: it is ready when its socket listens.
+    pub(super) fn ready_when_listening(mut self) -> Self {
+        self.says_ready = false;
         self
     }
 
@@ -125,6 +133,11 @@ impl Launch {
     /// Serves `image`: `--blk-file`.
     pub fn image(self, image: &Image) -> Self {
         self.arg("--blk-file").arg(image.path())
+    }
+
+    /// Shares `folder`, or a single file: `--shared-dir`.
+    pub fn share(self, folder: &Path) -> Self {
+        self.arg("--shared-dir").arg(folder)
     }
 
     /// One argument more.
@@ -192,6 +205,9 @@ impl Launch {
     /// has privileges then, or no filter.
     #[track_caller]
     pub fn start(self) -> Daemon {
+        if !self.says_ready {
+            return self.start_listening();
+        }
         let notify = self.folder.path().join("notify");
         let ready = UnixDatagram::bind(&notify).expect("bind the socket for READY=1");
         let anybody = Permissions::from_mode(0o666);
@@ -213,6 +229,24 @@ impl Launch {
         if confined {
             daemon.process().expect_hardly_a_privilege();
         }
+        daemon
+    }
+
+    /// Starts the daemon and waits until its socket listens, without connecting to it: for some that
+    /// would be the one connection that they serve.
+    #[track_caller]
+    fn start_listening(self) -> Daemon {
+        /// What the kernel says of a socket that listens (__SO_ACCEPTCON).
+        const LISTENS: &str = "00010000";
+        let daemon = self.spawn();
+        let path = daemon.socket().display().to_string();
+        until("a socket that listens", || {
+            let ended = !daemon.process().is_running();
+            assert!(!ended, "the daemon ended: {:?}: {}", daemon.wait(), daemon.log().whole());
+            let sockets = fs::read_to_string("/proc/net/unix").expect("read the list of sockets");
+            let ours = |line: &&str| line.ends_with(&path) && line.contains(LISTENS);
+            sockets.lines().find(ours).map(drop)
+        });
         daemon
     }
 

@@ -2,13 +2,13 @@
 
 //! A daemon that runs, seen from outside: its signals, its exit code and its use of the machine.
 
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Mutex;
 use std::thread;
+use std::{env, fs};
 
 use tempfile::TempDir;
 
@@ -54,6 +54,15 @@ impl Daemon {
     pub fn blk_with_hooks() -> Launch {
         let launch = Launch::of(binary_with_hooks("vhost-user-blk")).confining_itself();
         launch.args(engines::arguments_of_this_program().iter().copied())
+    }
+
+    /// `virtiofsd`, to be started. With VHOST_USER_FS_PEER in the environment it is the program that
+    /// this names, of another house: so it can be seen what that one does in the same test.
+    pub fn fs() -> Launch {
+        match env::var_os("VHOST_USER_FS_PEER") {
+            Some(peer) => Launch::of(peer.into()).ready_when_listening(),
+            None => Launch::of(binary("virtiofsd")),
+        }
     }
 
     pub(super) fn new(

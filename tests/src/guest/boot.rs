@@ -52,6 +52,22 @@ impl Boot {
         })
     }
 
+    /// Makes an initramfs in the directory `dir` for a guest whose root is a [`Share`](super::Share), with the
+    /// drivers `modules` beside those that this takes.
+    ///
+    /// # Errors
+    /// The kernel lacks a driver, busybox isn't there, or the file can't be written.
+    pub fn to_share(kernel: Kernel, modules: &[&str], dir: &Path) -> Result<Self> {
+        let modules = kernel.modules_for_share(modules);
+        Self::of(kernel, dir, |archive| {
+            for dir in ["proc", "root"] {
+                archive.directory(dir)?;
+            }
+            archive.program("init", include_bytes!("rootfs/share-init"))?;
+            load(archive, &modules?)
+        })
+    }
+
     /// Makes an initramfs in the directory `dir` that goes on with systemd, in a root file system
     /// around the host's /usr; it has the drivers `modules` with all that they need.
     ///

@@ -136,7 +136,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Result<String> {
 }
 
 /// Makes the directory tree of the guest's root file system.
-fn plant(root: &Path) -> Result<()> {
+pub(super) fn plant(root: &Path) -> Result<()> {
     for dir in ["bin", "dev", "etc", "proc", "root", "sbin", "sys", "tmp"] {
         fs::create_dir(root.join(dir)).with_context(|| format!("make the directory {dir}"))?;
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::setup;
+use super::setup::{self, Found};
 
 /// A kernel with its modules.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Kernel {
     modules: PathBuf,
     /// The modules that a virtio disk with ext4 needs, if they are not built in.
     wanted: &'static [&'static str],
+    /// Those that a virtio file system needs.
+    wanted_for_share: &'static [&'static str],
 }
 
 impl Kernel {
@@ -55,12 +57,33 @@ impl Kernel {
         Ok(kernel)
     }
 
+    /// One of 6.12 or later, whose driver of file systems uses several request queues: the installed one,
+    /// or one that the set-up unpacked.
+    ///
+    /// # Errors
+    /// The set-up has not run.
+    pub fn with_many_queues() -> Result<Found<Self>> {
+        if let Ok(kernel) = Self::of_this_machine()
+            && by_version(&kernel.release, "6.12") != Ordering::Less
+        {
+            return Ok(Found::Here(kernel));
+        }
+        setup::found("newer-kernel", || {
+            let root = setup::dir().join("newer-kernel");
+            let releases = installed_releases(&root.join("boot"))?;
+            let release = releases.first().with_context(|| format!("find a kernel in {root:?}"))?;
+            Ok(Self::below(&root, release))
+        })
+    }
+
     /// User-Mode Linux, the program `image` with the directory of its modules.
     pub(super) fn user_mode(image: PathBuf, modules: PathBuf) -> Result<Self> {
         let release = modules.file_name().and_then(OsStr::to_str);
         let release =
             release.with_context(|| format!("read a release in {}", modules.display()))?;
-        Ok(Self { image, release: release.to_owned(), modules, wanted: &["virtio_blk", "ext4"] })
+        let release = release.to_owned();
+        let wanted: &[&str] = &["virtio_blk", "ext4"];
+        Ok(Self { image, release, modules, wanted, wanted_for_share: &["virtiofs"] })
     }
 
     /// Where the image is.
@@ -80,6 +103,11 @@ impl Kernel {
     /// The kernel has no such driver.
     pub(super) fn modules_for_disk(&self) -> Result<Vec<PathBuf>> {
         self.modules(self.wanted)
+    }
+
+    /// The same, for a virtio file system and what else has a name here.
+    pub(super) fn modules_for_share(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
+        self.modules(&[self.wanted_for_share, names].concat())
     }
 
     /// The same, for the modules `names`.
@@ -103,11 +131,16 @@ impl Kernel {
     }
 
     fn in_boot(release: &str) -> Self {
+        Self::below(Path::new("/"), release)
+    }
+
+    fn below(root: &Path, release: &str) -> Self {
         Self {
-            image: Path::new("/boot").join(format!("vmlinuz-{release}")),
+            image: root.join("boot").join(format!("vmlinuz-{release}")),
             release: release.to_owned(),
-            modules: Path::new("/lib/modules").join(release),
+            modules: root.join("lib/modules").join(release),
             wanted: &["virtio_pci", "virtio_blk", "ext4"],
+            wanted_for_share: &["virtio_pci", "virtiofs"],
         }
     }
 

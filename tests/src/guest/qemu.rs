@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::running::{LIFETIME, Processes};
 use super::setup::{self, Found};
-use super::{Accel, Attached, Boot, Guest, Watch};
+use super::{Accel, Attached, Boot, Guest, Shared, Watch};
 
 /// A QEMU program for x86-64 guests.
 #[derive(Clone, Debug)]
@@ -71,6 +71,59 @@ impl Qemu {
             attach(&mut command, &format!("disk{number}"), disk);
         }
         Guest::start(command, Processes::One, Watch::Record, LIFETIME)
+    }
+
+    /// Starts the same guest with virtio file systems, and then disks as /dev/vda and so on.
+    ///
+    /// # Errors
+    /// QEMU can't be started.
+    pub fn start_with_shares(
+        &self,
+        boot: &Boot,
+        accel: Accel,
+        (shares, disks): (&[Shared], &[Attached]),
+        watch: Watch,
+    ) -> Result<Guest> {
+        let command = self.command_with_shares(boot, accel, (shares, disks));
+        Guest::start(command, Processes::One, watch, LIFETIME)
+    }
+
+    /// The command that [`Qemu::start_with_shares`] starts.
+    pub fn command_with_shares(
+        &self,
+        boot: &Boot,
+        accel: Accel,
+        (shares, disks): (&[Shared], &[Attached]),
+    ) -> Command {
+        let mut command = self.machine(boot, accel, "");
+        for (number, Shared { socket, tag, queues }) in shares.iter().enumerate() {
+            let socket = format!("socket,id=fs{number},path={}", socket.display());
+            let device = format!("vhost-user-fs-pci,chardev=fs{number},tag={tag},queue-size=1024");
+            let device = format!("{device},num-request-queues={queues}");
+            command.args(["-chardev", &socket, "-device", &device]);
+        }
+        for (number, disk) in disks.iter().enumerate() {
+            attach(&mut command, &format!("disk{number}"), disk);
+        }
+        command
+    }
+
+    /// Starts the same guest, which can be reset.
+    ///
+    /// # Errors
+    /// QEMU can't be started.
+    pub fn start_resettable(
+        &self,
+        boot: &Boot,
+        accel: Accel,
+        shares: &[Shared],
+        lifetime: Duration,
+    ) -> Result<Guest> {
+        let command = self.command_with_shares(boot, accel, (shares, &[]));
+        let mut resettable = Command::new(command.get_program());
+        resettable.args(command.get_args().filter(|argument| *argument != "-no-reboot"));
+        resettable.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Guest::start(resettable, Processes::One, Watch::Record, lifetime)
     }
 
     /// Starts the same guest, which keeps on connecting to its disk while nobody serves that, and

@@ -119,6 +119,20 @@ impl Guest {
         waited.map_err(|missed| self.report(missed, "show its shell's prompt again"))
     }
 
+    /// Has the guest start again at once, as if its reset button were pressed, and waits for its shell.
+    ///
+    /// # Errors
+    /// It did not get there before its deadline.
+    pub fn reset(&mut self) -> Result<()> {
+        let before = self.console.len();
+        self.console
+            .type_line("sync; reboot -f")
+            .context("type `reboot` into the guest's shell")?;
+        let prompt = |printed: &[u8]| prompt_at_end(printed).map(drop);
+        let waited = self.console.wait(before, self.deadline, prompt);
+        waited.map_err(|missed| self.report(missed, "show its shell's prompt after a reset"))
+    }
+
     /// Says `poweroff` to the shell and waits for the end of the guest's process. Returns how long
     /// the guest lived.
     ///

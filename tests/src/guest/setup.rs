@@ -38,7 +38,7 @@ pub fn required<T>(what: &str, found: Result<Found<T>>) -> Option<T> {
 }
 
 /// The directory of the set-up: `guests` in the target directory.
-pub(super) fn dir() -> PathBuf {
+pub(crate) fn dir() -> PathBuf {
     target_dir().join("guests")
 }
 

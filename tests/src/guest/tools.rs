@@ -44,9 +44,16 @@ impl Tools {
 
 /// Makes the directory tree; returns how many bytes its files have.
 fn plant(root: &Path, programs: &[&str]) -> Result<u64> {
-    for dir in ["bin", "dev", "lib", "proc", "sys", "tmp"] {
+    for dir in ["bin", "dev", "proc", "sys", "tmp"] {
         fs::create_dir(root.join(dir)).with_context(|| format!("make the directory {dir}"))?;
     }
+    install(root, programs)
+}
+
+/// Puts programs of the host into the `bin` of a directory tree, and their libraries beside it; returns how
+/// many bytes these are.
+pub(super) fn install(root: &Path, programs: &[&str]) -> Result<u64> {
+    fs::create_dir(root.join("lib")).context("make the directory lib")?;
     symlink("lib", root.join("lib64")).context("link the directory lib64")?;
     let mut len = 0;
     let mut libraries = BTreeSet::new();

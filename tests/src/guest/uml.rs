@@ -5,12 +5,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::running::{LIFETIME, Processes};
 use super::setup::{self, Found};
-use super::{Attached, Boot, Guest, Kernel, Watch};
+use super::{Attached, Boot, Guest, Kernel, Shared, Watch};
 
 /// Where the distribution keeps the modules.
 const MODULES: &str = "/usr/lib/uml/modules";
@@ -56,6 +57,28 @@ impl Uml {
     /// It can't be started.
     pub fn start_with(&self, boot: &Boot, device: &str, dir: &Path, watch: Watch) -> Result<Guest> {
         Guest::start(self.command(boot, device, dir), Processes::Group, watch, LIFETIME)
+    }
+
+    /// Starts the same guest with virtio file systems, whose tags it asks them for. It may live for as long
+    /// as `lifetime`.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start_with_shares(
+        &self,
+        boot: &Boot,
+        shares: &[Shared],
+        dir: &Path,
+        lifetime: Duration,
+    ) -> Result<Guest> {
+        // File systems (26), as platform devices with numbers from 1 on.
+        let device =
+            |(id, share): (usize, &Shared)| format!("{}:26:{}", share.socket.display(), id + 1);
+        let mut devices = shares.iter().enumerate().map(device);
+        let first = devices.next().context("a guest without a share")?;
+        let mut command = self.command(boot, &first, dir);
+        command.args(devices.map(|device| format!("virtio_uml.device={device}")));
+        Guest::start(command, Processes::Group, Watch::Record, lifetime)
     }
 
     /// The command that [`Uml::start_with`] starts.

@@ -33,8 +33,9 @@ impl Machine {
     /// It does not come up.
     pub(super) fn booted() -> Result<Self> {
         let root = SystemdRoot::new()?;
-        let daemon = binary("vhost-user-blk");
-        root.copy(&format!("{CLONE}/target/release/vhost-user-blk"), &daemon)?;
+        for daemon in ["vhost-user-blk", "virtiofsd"] {
+            root.copy(&format!("{CLONE}/target/release/{daemon}"), &binary(daemon))?;
+        }
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for file in files(&repository.join("systemd"))? {
             let name = file.strip_prefix(&repository)?;

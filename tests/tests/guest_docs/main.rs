@@ -11,7 +11,8 @@
 //! - `not-run="REASON"`: it cannot be run here.
 //!
 //! Most blocks are run by `bash -euo pipefail`, each in a folder of its own that has `disk.img` (a disk
-//! to boot from), `vmlinuz` and `initrd.img`, with the built daemons in the PATH. Those that want
+//! to boot from), `root` (a directory to live on), `vmlinuz`, `initrd.img` and `share.img` (which makes
+//! the file system `rootfs` the root), with the built daemons in the PATH. Those that want
 //! systemd are run one after the other in one guest, in what looks like a clone of the repository.
 
 mod blocks;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use vhost_user_tests::daemon::{Process, binary};
 use vhost_user_tests::deadline::Deadline;
-use vhost_user_tests::guest::{Boot, Disk, Guest, Kernel, Watch};
+use vhost_user_tests::guest::{Boot, Disk, Guest, Kernel, Share, Watch};
 
 use super::blocks::{Block, Fate};
 
@@ -28,6 +28,9 @@ impl Scratch {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().expect("make a directory for commands");
         Disk::create(dir.path().join("disk.img")).expect("make a disk");
+        let root = dir.path().join("root");
+        fs::create_dir(&root).expect("make a directory to be shared");
+        Share::create(root).expect("fill the directory that is shared");
         Self(dir)
     }
 
@@ -59,11 +62,17 @@ impl Scratch {
         let boot = Boot::new(Kernel::of_this_machine()?, self.path())?;
         symlink(boot.kernel().image(), self.path().join("vmlinuz")).context("link the kernel")?;
         symlink(boot.initramfs(), self.path().join("initrd.img")).context("link the initrd")?;
+        let to_share = self.path().join("to-share");
+        fs::create_dir(&to_share).context("make a directory for an initrd")?;
+        let share = Boot::to_share(boot.kernel().clone(), &[], &to_share)?;
+        symlink(share.initramfs(), self.path().join("share.img")).context("link the initrd")?;
         let shell = self.shell(&block.commands);
         let mut guest = Guest::of(shell, Watch::Record, LIFETIME)?;
         guest.wait_for_shell()?;
         let mounts = guest.shell("mount")?;
-        assert!(mounts.contains("/dev/vda on / "), "the guest has another root: {mounts}");
+        let roots = ["/dev/vda on / ", "rootfs on / type virtiofs"];
+        let has_root = roots.iter().any(|root| mounts.contains(root));
+        assert!(has_root, "the guest has another root: {mounts}");
         guest.power_off()?;
         Ok(())
     }
