@@ -26,6 +26,7 @@
 //! - [`driver::Queue`]: the driver's side of a split virtqueue; every field can be written raw.
 //! - [`in_flight::InFlightRegion`]: what a back end notes about its requests, to be read and written.
 //! - [`blk::BlkQueue`]: requests to a block device, one by one or many in flight.
+//! - [`fs::FsClient`]: requests to a shared file system; [`fs::Bridge`] has the kernel send them.
 //!
 //! And what a daemon stands on: [`fuse::FuseFile`] is a file that fails and waits as it is told to,
 //! [`private_mounts`] has file systems that fill up, [`strace::Strace`] the system calls in their
@@ -48,6 +49,7 @@ pub mod engines;
 pub mod eventfd;
 pub mod features;
 pub mod frontend;
+pub mod fs;
 pub mod fuse;
 pub mod fuzz;
 pub mod guest;

@@ -5,7 +5,7 @@
 use vhost_user_tests::daemon::Launch;
 use vhost_user_tests::prelude::*;
 
-use crate::any_blk;
+use crate::{any_blk, blk, expect_served};
 
 /// What is logged about one connection with an unknown message, from beginning to end.
 fn log_of(launch: Launch) -> String {
@@ -54,4 +54,14 @@ fn log_for_the_journal_has_priorities_and_no_name() {
 fn log_for_a_journal_that_reads_another_stream_has_names() {
     let log = log_of(any_blk().env("JOURNAL_STREAM", "8:1"));
     assert!(log.contains("vhost-user-blk: info: front end connected"), "{log}");
+}
+
+#[test]
+fn log_that_shows_the_front_ends_descriptors_ends_nothing() {
+    for level in ["debug", "trace"] {
+        let (image, launch) = blk();
+        let daemon = launch.args(["--log-level", level]).start();
+        expect_served(Frontend::connect(&daemon), &image);
+        assert!(daemon.log().has("SetMemTable"), "{}", daemon.log().text());
+    }
 }

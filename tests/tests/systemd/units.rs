@@ -12,11 +12,56 @@ use vhost_user_tests::daemon::{Daemon, Exit};
 use vhost_user_tests::requires;
 
 const ANALYZE: &str = "systemd-analyze";
-const SERVICE: &str = "vhost-user-blk@.service";
-const SOCKET: &str = "vhost-user-blk@.socket";
 
-/// How much the service may be exposed, as `systemd-analyze security` counts it.
-const EXPOSURE: f64 = 2.0;
+/// The units of a daemon.
+struct Units {
+    /// The daemon, and what is in front of the `@` of its units.
+    program: &'static str,
+    /// An example of what an instance is told.
+    example: &'static str,
+    /// What the example sets, and the service reads.
+    sets: [&'static str; 2],
+    /// Options that are among those that are named.
+    names: [&'static str; 2],
+    /// How much the service may be exposed, as `systemd-analyze security` counts it.
+    exposure: f64,
+}
+
+const DISK: Units = Units {
+    program: "vhost-user-blk",
+    example: "examples/blk-vm1.conf",
+    sets: ["BLK_FILE", "OPTIONS"],
+    names: ["--blk-file", "--cache"],
+    exposure: 2.0,
+};
+
+const DIRECTORY: Units = Units {
+    program: "virtiofsd",
+    example: "examples/fs-vm1.conf",
+    sets: ["SHARED_DIR", "OPTIONS"],
+    names: ["--shared-dir", "--cache"],
+    exposure: 3.5,
+};
+
+const ALL: [&Units; 2] = [&DISK, &DIRECTORY];
+
+impl Units {
+    fn service(&self) -> String {
+        format!("{}@.service", self.program)
+    }
+
+    fn socket(&self) -> String {
+        format!("{}@.socket", self.program)
+    }
+
+    fn instance(&self, kind: &str) -> String {
+        format!("{}@vm1.{kind}", self.program)
+    }
+
+    fn service_text(&self) -> String {
+        text(&self.service())
+    }
+}
 
 /// The folder of the units and all that goes with them.
 fn ours() -> PathBuf {
@@ -27,9 +72,9 @@ fn text(file: &str) -> String {
     fs::read_to_string(ours().join(file)).unwrap_or_else(|e| panic!("read {file}: {e}"))
 }
 
-/// A root with the machine's own units and ours, and with the programs that ours start. `change` is
+/// A root with the machine's own units and `ours`, and with the programs that ours start. `change` is
 /// made to our service.
-fn root(change: impl Fn(String) -> String) -> TempDir {
+fn root(units: &Units, change: impl Fn(String) -> String) -> TempDir {
     let root = TempDir::with_prefix("root-").expect("make a folder for units");
     let place = |path: &str| root.path().join(path.trim_start_matches('/'));
     for folder in ["etc/systemd/system", "usr/bin", "usr/lib/systemd/system", "bin"] {
@@ -43,10 +88,11 @@ fn root(change: impl Fn(String) -> String) -> TempDir {
             fs::copy(entry.path(), copy).expect("copy a unit");
         }
     }
-    for (unit, text) in [(SERVICE, change(text(SERVICE))), (SOCKET, text(SOCKET))] {
+    let (service, socket) = (units.service(), units.socket());
+    for (unit, text) in [(&service, change(units.service_text())), (&socket, text(&socket))] {
         fs::write(place("etc/systemd/system").join(unit), text).expect("write a unit");
     }
-    for program in ["usr/bin/vhost-user-blk", "bin/kill"] {
+    for program in [&format!("usr/bin/{}", units.program), "bin/kill"] {
         fs::write(place(program), "").expect("write a program");
         let anybody = Permissions::from_mode(0o755);
         fs::set_permissions(place(program), anybody).expect("let a program be run");
@@ -61,24 +107,25 @@ fn analyze(root: &TempDir, arguments: &[&str]) -> Output {
 }
 
 /// Whether systemd-analyze has nothing to say about an instance of the units, and what it says.
-fn verified(change: impl Fn(String) -> String) -> (bool, String) {
-    let units = ["verify", "vhost-user-blk@vm1.service", "vhost-user-blk@vm1.socket"];
-    let output = analyze(&root(change), &units);
+fn verified(units: &Units, change: impl Fn(String) -> String) -> (bool, String) {
+    let both = ["service", "socket"].map(|kind| units.instance(kind));
+    let output = analyze(&root(units, change), &["verify", &both[0], &both[1]]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.success() && said.is_empty(), said)
 }
 
 /// What systemd-analyze thinks of what the service is exposed to.
-fn security(change: impl Fn(String) -> String) -> String {
-    let security = ["security", "--offline=yes", "vhost-user-blk@vm1.service"];
-    let said = analyze(&root(change), &security);
+fn security(units: &Units, change: impl Fn(String) -> String) -> String {
+    let security = ["security", "--offline=yes", &units.instance("service")];
+    let said = analyze(&root(units, change), &security);
     String::from_utf8_lossy(&said.stdout).into_owned()
 }
 
 /// The figure behind `Overall exposure level for`.
-fn exposure(change: impl Fn(String) -> String) -> f64 {
-    let said = security(change);
-    let figure = said.rsplit_once("Overall exposure level for vhost-user-blk@vm1.service: ");
+fn exposure(units: &Units, change: impl Fn(String) -> String) -> f64 {
+    let said = security(units, change);
+    let figure =
+        said.rsplit_once(&format!("Overall exposure level for {}: ", units.instance("service")));
     let figure = figure.and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
     figure.unwrap_or_else(|| panic!("find a figure in {said}"))
 }
@@ -86,7 +133,9 @@ fn exposure(change: impl Fn(String) -> String) -> f64 {
 #[test]
 fn units_are_sound_to_systemd() {
     if requires::program(ANALYZE) {
-        assert_eq!(verified(|service| service), (true, String::new()));
+        for units in ALL {
+            assert_eq!(verified(units, |service| service), (true, String::new()));
+        }
     }
 }
 
@@ -95,53 +144,66 @@ fn unit_with_a_setting_that_there_is_not_is_not_sound() {
     if !requires::program(ANALYZE) {
         return;
     }
-    let (sound, said) = verified(|service| service.replace("ProtectClock=", "ProtectClocks="));
-    assert!(!sound && said.contains("ProtectClocks"), "{said}");
+    for units in ALL {
+        let misspell = |service: String| service.replace("ProtectClock=", "ProtectClocks=");
+        let (sound, said) = verified(units, misspell);
+        assert!(!sound && said.contains("ProtectClocks"), "{said}");
+    }
 }
 
 #[test]
-fn service_is_exposed_less_than_two_in_ten() {
+fn services_are_exposed_no_more_than_they_must() {
     if !requires::program(ANALYZE) {
         return;
     }
-    let figure = exposure(|service| service);
-    println!("FIGURE: exposure {figure} of 10");
-    assert!(figure < EXPOSURE, "{figure}");
+    for units in ALL {
+        let figure = exposure(units, |service| service);
+        println!("FIGURE: {}: exposure {figure} of 10", units.program);
+        assert!(figure < units.exposure, "{figure}");
+    }
 }
 
 #[test]
 fn service_without_its_system_call_filter_is_exposed_more() {
     if requires::program(ANALYZE) {
-        let open = |service: String| service.replace("SystemCallFilter=", "#");
-        assert!(exposure(open) > exposure(|service| service));
+        for units in ALL {
+            let open = |service: String| service.replace("SystemCallFilter=", "#");
+            assert!(exposure(units, open) > exposure(units, |service| service));
+        }
     }
 }
 
 #[test]
-fn page_has_a_reason_for_whatever_the_service_leaves_open() {
+fn page_has_a_reason_for_whatever_the_services_leave_open() {
     if !requires::program(ANALYZE) {
         return;
     }
-    let page = text("../docs/systemd.md");
-    let said = security(|service| service);
-    let open = said.lines().filter_map(|line| line.strip_prefix("✗ ")?.split("  ").next());
-    let open: Vec<&str> = open.collect();
-    assert!(open.contains(&"RestrictNamespaces=~user"), "{said}");
-    for item in open {
-        assert!(page.contains(&format!("`{item}`")), "no reason for {item}");
+    // A bar in a table has a backslash in front of it.
+    let page = text("../docs/systemd.md").replace("\\|", "|");
+    for units in ALL {
+        let said = security(units, |service| service);
+        let open = said.lines().filter_map(|line| line.strip_prefix("✗ ")?.split("  ").next());
+        let open: Vec<&str> = open.collect();
+        assert!(open.contains(&"RestrictNamespaces=~mnt"), "{said}");
+        for item in open {
+            assert!(page.contains(&format!("`{item}`")), "no reason for {item}");
+        }
     }
 }
 
 #[test]
 fn options_that_the_units_name_are_options_of_the_daemon() {
-    let help = Daemon::blk().no_socket().arg("--help").run();
-    assert_eq!(help.exit, Exit::Clean);
-    let known: Vec<&str> = options(&help.stdout).collect();
-    let units = [text(SERVICE), text(SOCKET), text("examples/blk-vm1.conf")].concat();
-    let named: Vec<&str> = options(&units).collect();
-    assert!(named.contains(&"--blk-file") && named.contains(&"--cache"), "{named:?}");
-    for option in named {
-        assert!(known.contains(&option), "there is no option {option}");
+    for units in ALL {
+        let launch = if units.program == DISK.program { Daemon::blk() } else { Daemon::fs() };
+        let help = launch.no_socket().arg("--help").run();
+        assert_eq!(help.exit, Exit::Clean);
+        let known: Vec<&str> = options(&help.stdout).collect();
+        let texts = [units.service_text(), text(&units.socket()), text(units.example)].concat();
+        let named: Vec<&str> = options(&texts).collect();
+        assert!(units.names.iter().all(|name| named.contains(name)), "{named:?}");
+        for option in named {
+            assert!(known.contains(&option), "there is no option {option}");
+        }
     }
 }
 
@@ -152,20 +214,22 @@ fn options(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn example_of_a_disk_sets_what_the_service_reads() {
-    let example = text("examples/blk-vm1.conf");
-    let set = |name: &str| {
-        let mut lines = example.lines().map(|line| line.trim_start_matches('#'));
-        lines.any(|line| line.starts_with(&format!("{name}=")))
-    };
-    let service = text(SERVICE);
-    let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
-    let names = start.split('$').skip(1).map(|rest| rest.trim_start_matches('{'));
-    let names =
-        names.map(|rest| rest.split(|char: char| !char.is_ascii_uppercase() && char != '_'));
-    let names: Vec<&str> = names.filter_map(|mut parts| parts.next()).collect();
-    assert_eq!(names, ["BLK_FILE", "OPTIONS"]);
-    for name in names {
-        assert!(set(name), "the example does not say {name}=");
+fn examples_set_what_the_services_read() {
+    for units in ALL {
+        let example = text(units.example);
+        let set = |name: &str| {
+            let mut lines = example.lines().map(|line| line.trim_start_matches('#'));
+            lines.any(|line| line.starts_with(&format!("{name}=")))
+        };
+        let service = units.service_text();
+        let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let names = start.split('$').skip(1).map(|rest| rest.trim_start_matches('{'));
+        let names =
+            names.map(|rest| rest.split(|char: char| !char.is_ascii_uppercase() && char != '_'));
+        let names: Vec<&str> = names.filter_map(|mut parts| parts.next()).collect();
+        assert_eq!(names, units.sets);
+        for name in names {
+            assert!(set(name), "the example does not say {name}=");
+        }
     }
 }

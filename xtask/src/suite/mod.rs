@@ -76,7 +76,7 @@ const USUAL: Terms =
     Terms { tests: "", limit: Duration::from_secs(60), alone: false, coverage: true };
 
 /// The terms of all tests that don't have the [`USUAL`] ones; the first that fits holds.
-const TERMS: [Terms; 4] = [
+const TERMS: [Terms; 5] = [
     // A guest has two processors, which it gets by emulation, and boots in seconds if it gets them.
     Terms {
         tests: "vhost-user-tests::guest_",
@@ -90,6 +90,13 @@ const TERMS: [Terms; 4] = [
         limit: Duration::from_secs(300),
         alone: true,
         coverage: false,
+    },
+    // What others wrote to try file systems: each has much to do.
+    Terms {
+        tests: "vhost-user-tests::fs_suites",
+        limit: Duration::from_secs(300),
+        alone: false,
+        coverage: true,
     },
     // A binary that counts has one descriptor too few to say so.
     Terms { tests: "too_few_descriptors", limit: USUAL.limit, alone: false, coverage: false },
