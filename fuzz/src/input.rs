@@ -39,6 +39,13 @@ impl<'a> Input<'a> {
         u64::from_le_bytes(self.bytes())
     }
 
+    /// As many bytes, or fewer if there are no more.
+    pub(crate) fn some(&mut self, len: usize) -> &'a [u8] {
+        let (some, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        some
+    }
+
     /// One of these.
     pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[usize::from(self.u8()) % choices.len()]

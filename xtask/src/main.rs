@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-//! The project's own tasks: `cargo xtask test`, `fuzz`, `bench`, `demo`, `man`, `install`,
-//! `tidy` and `coverage`.
+//! The project's own tasks: `cargo xtask test`, `fuzz`, `soak`, `bench`, `demo`, `man`,
+//! `install`, `tidy` and `coverage`.
 //!
 //! A file or a folder for each; what they share: `cargo.rs` (the workspace), `command.rs` (programs
 //! with a time limit), `suite` (tests, each in a process of its own).
@@ -17,6 +17,7 @@ mod fuzz;
 mod install;
 mod man;
 mod oracle;
+mod soak;
 mod suite;
 mod task;
 mod test;

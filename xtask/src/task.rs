@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{bench, coverage, demo, fuzz, install, man, test, tidy};
+use crate::{bench, coverage, demo, fuzz, install, man, soak, test, tidy};
 
 /// The project's own tasks.
 #[derive(clap::Parser)]
@@ -18,6 +18,7 @@ pub(crate) enum Task {
     Coverage(coverage::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
+    Soak(soak::Args),
     Man(man::Args),
     Install(install::Args),
 }
@@ -35,6 +36,7 @@ impl Task {
             Self::Coverage(args) => coverage::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Fuzz(args) => fuzz::run(args),
+            Self::Soak(args) => soak::run(args),
             Self::Man(args) => man::run(args),
             Self::Install(args) => install::run(args),
         }

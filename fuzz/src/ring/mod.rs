@@ -10,6 +10,7 @@ mod surroundings;
 
 use crate::input::Input;
 use bench::Bench;
+pub(crate) use places::file;
 
 /// Nothing of interest takes longer.
 const MOST_STEPS: usize = 1000;

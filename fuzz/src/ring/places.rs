@@ -36,7 +36,7 @@ fn memory(regions: Vec<Region>) -> Memory {
 }
 
 /// A memory file of so many zero bytes.
-pub(super) fn file(len: u64) -> File {
+pub(crate) fn file(len: u64) -> File {
     let fd: OwnedFd = memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("a memory file");
     ftruncate(&fd, len).expect("room for it");
     fd.into()

@@ -31,7 +31,19 @@ const WHILE_TESTING: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The targets, and what their steps of `cargo xtask test` are called.
-const TARGETS: [Target; 2] = [
+const TARGETS: [Target; 4] = [
+    Target {
+        name: "chain",
+        step: "fuzz target chain",
+        planted: "bug planted for the fuzz target chain",
+        bug: "room",
+    },
+    Target {
+        name: "fuse",
+        step: "fuzz target fuse",
+        planted: "bug planted for the fuzz target fuse",
+        bug: "source",
+    },
     Target {
         name: "message",
         step: "fuzz target message",
@@ -54,7 +66,8 @@ struct Target {
     bug: &'static str,
 }
 
-/// Have the fuzz targets look for inputs that break them: `message`, `ring`, and the whole `daemon`.
+/// Have the fuzz targets look for inputs that break them: `chain`, `fuse`, `message`, `ring`, and the whole
+/// `daemon`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How long each of them looks.
