@@ -11,12 +11,17 @@ pub struct LockOwner(pub u64);
 pub struct Lock {
     /// The first byte.
     pub start: u64,
-    /// The last byte; `i64::MAX` is the end of the file, wherever it is.
+    /// The last byte; [`Lock::END`] is the end of the file, wherever it is.
     pub end: u64,
     /// How.
     pub kind: LockKind,
     /// The process that holds it, or 0.
     pub pid: u32,
+}
+
+impl Lock {
+    /// The last byte that can be locked (`OFFSET_MAX`), which stands for the end of the file.
+    pub const END: u64 = i64::MAX.unsigned_abs();
 }
 
 /// How something is locked.

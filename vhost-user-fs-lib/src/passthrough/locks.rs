@@ -180,7 +180,7 @@ impl<F: AsFd> Owner<F> {
         open: &impl Fn() -> Result<F>,
     ) -> Result<()> {
         let Lock { kind, start, end, pid } = request.lock;
-        let is_all = request.whole || (start == 0 && end >= END);
+        let is_all = request.whole || (start == 0 && end >= Lock::END);
         if self.shared.len() >= MOST_SHARED && !is_all {
             return Err(Failure::Errno(libc::ENOLCK));
         }
@@ -197,7 +197,7 @@ impl<F: AsFd> Owner<F> {
         result?;
         self.locks = !(is_all && kind == LockKind::Unlocked);
         if !self.writes && !request.whole {
-            self.note(kind, start, end.min(END));
+            self.note(kind, start, end.min(Lock::END));
         }
         if kind != LockKind::Unlocked {
             self.pid = pid;
@@ -276,9 +276,6 @@ fn lock_owner<F>(owner: &Mutex<Owner<F>>) -> MutexGuard<'_, Owner<F>> {
     owner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The last byte that can be locked: the end of the file, wherever it is.
-const END: u64 = i64::MAX.unsigned_abs();
-
 /// The most ranges that one owner can have shared locks of, by a file that is not for writing.
 const MOST_SHARED: usize = 4096;
 
@@ -301,7 +298,7 @@ mod tests {
     }
 
     fn whole(owner: u64, kind: LockKind) -> LockRequest {
-        LockRequest { whole: true, ..request(owner, kind, 0, END) }
+        LockRequest { whole: true, ..request(owner, kind, 0, Lock::END) }
     }
 
     struct Place(tempfile::NamedTempFile, Locks<File>);
@@ -335,7 +332,7 @@ mod tests {
         place.set(&request(1, LockKind::Exclusive, 10, 19)).unwrap();
         assert_eq!(place.set(&request(2, LockKind::Shared, 19, 30)), Err(Failure::EAGAIN));
         assert_eq!(place.set(&request(2, LockKind::Shared, 20, 30)), Ok(()));
-        let found = place.get(&request(2, LockKind::Exclusive, 0, END)).unwrap();
+        let found = place.get(&request(2, LockKind::Exclusive, 0, Lock::END)).unwrap();
         assert_eq!((found.start, found.end, found.kind), (10, 19, LockKind::Exclusive));
         let own = place.get(&request(1, LockKind::Exclusive, 0, 15)).unwrap();
         assert_eq!(own.kind, LockKind::Unlocked);
@@ -344,7 +341,7 @@ mod tests {
     #[test]
     fn lock_of_the_whole_file_is_apart_from_records() {
         let place = Place::new();
-        place.set(&request(1, LockKind::Exclusive, 0, END)).unwrap();
+        place.set(&request(1, LockKind::Exclusive, 0, Lock::END)).unwrap();
         place.set(&whole(2, LockKind::Exclusive)).unwrap();
         assert_eq!(place.set(&whole(1, LockKind::Shared)), Err(Failure::EAGAIN));
         place.set(&whole(2, LockKind::Shared)).unwrap();
@@ -360,8 +357,8 @@ mod tests {
         place.set(&whole(1, LockKind::Shared)).unwrap();
         assert_eq!(place.1.len(), 2);
         place.1.end_of(FILE, LockOwner(1), false);
-        assert_eq!(place.set(&request(2, LockKind::Exclusive, 0, END)), Ok(()));
-        place.set(&request(2, LockKind::Unlocked, 0, END)).unwrap();
+        assert_eq!(place.set(&request(2, LockKind::Exclusive, 0, Lock::END)), Ok(()));
+        place.set(&request(2, LockKind::Unlocked, 0, Lock::END)).unwrap();
         place.set(&whole(1, LockKind::Unlocked)).unwrap();
         assert_eq!(place.1.len(), 0);
     }
@@ -369,7 +366,7 @@ mod tests {
     #[test]
     fn unlocking_what_is_not_locked_opens_nothing() {
         let locks = Locks::<File>::default();
-        let unlock = request(1, LockKind::Unlocked, 0, END);
+        let unlock = request(1, LockKind::Unlocked, 0, Lock::END);
         assert_eq!(locks.set(FILE, &unlock, true, || Err(Failure::EIO)), Ok(()));
     }
 
@@ -398,11 +395,11 @@ mod tests {
     #[test]
     fn refused_lock_leaves_no_descriptor() {
         let place = Place::new();
-        place.set(&request(1, LockKind::Exclusive, 0, END)).unwrap();
+        place.set(&request(1, LockKind::Exclusive, 0, Lock::END)).unwrap();
         assert_eq!(place.set(&request(2, LockKind::Exclusive, 0, 9)), Err(Failure::EAGAIN));
         assert_eq!(place.1.len(), 1);
         // What an owner has is not lost with what it does not get.
-        place.set(&request(1, LockKind::Unlocked, 10, END)).unwrap();
+        place.set(&request(1, LockKind::Unlocked, 10, Lock::END)).unwrap();
         place.set(&request(2, LockKind::Shared, 10, 19)).unwrap();
         assert_eq!(place.set(&request(2, LockKind::Shared, 0, 19)), Err(Failure::EAGAIN));
         assert_eq!(place.set(&request(1, LockKind::Exclusive, 19, 20)), Err(Failure::EAGAIN));
@@ -418,12 +415,13 @@ mod tests {
         };
         place.set(&of(1, 77, LockKind::Shared, 0, 9)).unwrap();
         place.set(&of(2, 88, LockKind::Shared, 10, 19)).unwrap();
-        let pid =
-            |owner| place.get(&request(owner, LockKind::Exclusive, 0, END)).map(|found| found.pid);
+        let pid = |owner| {
+            place.get(&request(owner, LockKind::Exclusive, 0, Lock::END)).map(|found| found.pid)
+        };
         assert_eq!((pid(2), pid(1)), (Ok(77), Ok(88)));
         // One of two.
         assert_eq!(pid(3), Ok(0));
-        place.set(&of(1, 77, LockKind::Unlocked, 0, END)).unwrap();
+        place.set(&of(1, 77, LockKind::Unlocked, 0, Lock::END)).unwrap();
         assert_eq!(pid(3), Ok(88));
         // One that is none of ours.
         let host = Place::open(place.0.path()).unwrap();
@@ -463,7 +461,7 @@ mod tests {
             assert_eq!(is_free(LockKind::Shared, byte), to_read, "{byte}");
             assert_eq!(is_free(LockKind::Exclusive, byte), to_write, "{byte}");
         }
-        place.set(&request(1, LockKind::Unlocked, 0, END)).unwrap();
+        place.set(&request(1, LockKind::Unlocked, 0, Lock::END)).unwrap();
         assert_eq!(place.1.len(), 1);
     }
 
@@ -475,7 +473,7 @@ mod tests {
         }
         let more = request(1, LockKind::Shared, 1 << 20, 1 << 20);
         assert_eq!(place.set_reading(&more), Err(Failure::Errno(libc::ENOLCK)));
-        place.set_reading(&request(1, LockKind::Shared, 0, END)).unwrap();
+        place.set_reading(&request(1, LockKind::Shared, 0, Lock::END)).unwrap();
         place.set_reading(&more).unwrap();
     }
 
@@ -514,7 +512,7 @@ mod tests {
         std::thread::scope(|threads| {
             let locker = threads.spawn(|| set(request(1, LockKind::Exclusive, 20, 29)));
             is_locking.recv().unwrap();
-            set(request(1, LockKind::Unlocked, 0, END)).unwrap();
+            set(request(1, LockKind::Unlocked, 0, Lock::END)).unwrap();
             unlocked.send(()).unwrap();
             assert_eq!(locker.join().unwrap(), Ok(()));
         });

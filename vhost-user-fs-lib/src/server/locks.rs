@@ -9,9 +9,6 @@ use crate::filesystem::{
 };
 use crate::fuse::{FileLock, LkIn};
 
-/// The largest offset in a file (`OFFSET_MAX`).
-const END: u64 = i64::MAX.cast_unsigned();
-
 impl<F: FileSystem> Server<F> {
     pub(super) fn getlk(&self, call: &mut Call<'_>) -> Served {
         let (handle, request) = self.lock_request(call)?;
@@ -50,7 +47,7 @@ fn lock_of(said: FileLock) -> Result<Lock, Malformed> {
     let Some(kind) = kind_of(kind) else {
         return Err(Malformed::Value { what: "a lock of type", value: kind.into() });
     };
-    if start > end || end > END {
+    if start > end || end > Lock::END {
         return Err(Malformed::Value { what: "a lock that ends at", value: end });
     }
     Ok(Lock { start, end, kind, pid })

@@ -38,8 +38,8 @@ pub(crate) fn get_record(file: BorrowedFd<'_>, lock: &Lock) -> io::Result<Lock> 
     };
     let start = u64::try_from(found.l_start).unwrap_or(0);
     let end = match u64::try_from(found.l_len) {
-        Ok(0) | Err(_) => END,
-        Ok(len) => start.saturating_add(len - 1).min(END),
+        Ok(0) | Err(_) => Lock::END,
+        Ok(len) => start.saturating_add(len - 1).min(Lock::END),
     };
     // Of those of open file descriptions nobody knows the process.
     Ok(Lock { start, end, kind, pid: u32::try_from(found.l_pid).unwrap_or(0) })
@@ -62,9 +62,6 @@ pub(crate) fn set_whole(file: BorrowedFd<'_>, kind: LockKind) -> io::Result<()> 
     }
 }
 
-/// The last byte that can be locked: the end of the file, wherever it is.
-const END: u64 = i64::MAX.unsigned_abs();
-
 fn flock(lock: &Lock) -> io::Result<libc::flock> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     if lock.end < lock.start {
@@ -75,7 +72,7 @@ fn flock(lock: &Lock) -> io::Result<libc::flock> {
         LockKind::Exclusive => libc::F_WRLCK,
         LockKind::Unlocked => libc::F_UNLCK,
     };
-    let len = if lock.end >= END { 0 } else { lock.end - lock.start + 1 };
+    let len = if lock.end >= Lock::END { 0 } else { lock.end - lock.start + 1 };
     Ok(libc::flock {
         l_type: libc::c_short::try_from(kind).map_err(|_| invalid())?,
         l_whence: 0,
